@@ -1,0 +1,40 @@
+# `make search` finds a rule by experiment, proves it on a larger scale and draws both;
+# `make test` runs the tests. Both make their own virtual environment first.
+
+PYTHON ?= python3
+VENV ?= .venv
+OUT ?= runs/quickstart
+SEARCH ?= mlp --axis width --optimizer adam --blind
+VERIFY ?= --scales 512 --baselines sp,mup
+
+# On Linux, PyPI's torch brings gigabytes of CUDA; PyTorch's own index has the CPU build.
+# For a GPU: make TORCH_INDEX=https://pypi.org/simple ...
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip install --quiet -c constraints.txt
+
+.PHONY: search test install clean
+
+search: $(VENV)/.installed
+	$(BIN)/paramsearch search $(SEARCH) --out $(OUT)
+	$(BIN)/paramsearch verify $(OUT) $(VERIFY)
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest
+
+install: $(VENV)/.installed
+
+clean:
+	rm -rf $(VENV)
+
+# Torch by itself first: were all packages looked for in its index, that would be slow.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --no-deps --extra-index-url $(TORCH_INDEX) torch
+	$(PIP) -e .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(PIP) -e '.[dev]'
+	touch $@

@@ -1,0 +1,15 @@
+"""Discover, by experiment, the parameterization that keeps hyperparameters right across scales."""
+
+from paramsearch.cli.search_job import SearchResult as SearchResult
+from paramsearch.cli.search_job import search as search
+from paramsearch.cli.verify_job import Verification as Verification
+from paramsearch.cli.verify_job import verify as verify
+from paramsearch.errors import ParamsearchError as ParamsearchError
+from paramsearch.rules.plug import apply as apply
+from paramsearch.rules.rule import Rule as Rule
+from paramsearch.tasks.catalog import load_task as load_task
+from paramsearch.tasks.task import Task as Task
+from paramsearch.tracing.arch import Arch as Arch
+from paramsearch.tracing.arch import load_arch as load_arch
+from paramsearch.tracing.trace import Trace as Trace
+from paramsearch.tracing.trace import trace as trace

@@ -1,0 +1,56 @@
+"""Every failure that is not a fault of ours ends as one sentence on stderr and an exit code."""
+
+import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import NoReturn
+
+import typer
+
+from paramsearch.errors import ParamsearchError
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+
+
+@contextmanager
+def plain_failures() -> Generator[None, None, None]:
+    """Turn what a user or the machine caused into one sentence; anything else keeps its traceback.
+
+    Example:
+        >>> with plain_failures():
+        ...     raise ParamsearchError("the sentence")  # doctest: +IGNORE_EXCEPTION_DETAIL
+        Traceback (most recent call last):
+        Exit: 2
+    """
+    try:
+        yield
+    except ParamsearchError as error:
+        _fail(str(error))
+    except KeyboardInterrupt as error:
+        typer.echo(str(error) or "stopped", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    except MemoryError:
+        _fail_of_memory()
+    except sqlite3.Error as error:
+        _fail(f"the run store cannot be used: {error}")
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(f"{where}{error.strerror or error}")
+    except RuntimeError as error:
+        if any(words in str(error).lower() for words in _OUT_OF_MEMORY):
+            _fail_of_memory()
+        raise
+
+
+def _fail(sentence: str) -> NoReturn:
+    typer.echo(f"error: {' '.join(sentence.split())}", err=True)
+    raise typer.Exit(BAD_INPUT) from None
+
+
+def _fail_of_memory() -> NoReturn:
+    _fail("out of memory; use smaller scales, fewer seeds or learning rates, or another --device")

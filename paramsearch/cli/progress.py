@@ -1,0 +1,114 @@
+"""Progress on stderr: a live line in a terminal, plain lines elsewhere."""
+
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Progress as Bar
+
+from paramsearch.discovery.progress import Listener, Progress
+
+_QUIET_SECONDS = 10.0  # between plain lines within a stage
+
+
+@contextmanager
+def shown(console: Console, unit: str) -> Generator[Listener, None, None]:
+    """Show the progress of a job.
+
+    Args:
+        console: On stderr.
+        unit: What is counted, in the plural: ``trials``, ``scales``.
+
+    Yields:
+        The listener to give to the job.
+    """
+    if not console.is_terminal:
+        yield _Lines(console, unit)
+        return
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[facts]}"),
+        TimeElapsedColumn(),
+        TextColumn("eta"),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=console, transient=True) as bar:
+        yield _Live(bar, unit)
+
+
+def facts(progress: Progress, seconds: float) -> str:
+    """Give best score and speed in words.
+
+    Args:
+        progress: Where the job stands.
+        seconds: Since the job began.
+
+    Example:
+        >>> facts(Progress("search", 3, 9, 0.51234, 5000), 2.0)
+        'best 0.5123, 2500 member-steps/s'
+    """
+    best = "" if progress.best is None else f"best {progress.best:.4g}, "
+    rate = progress.member_steps / seconds if seconds > 0 else 0.0
+    return f"{best}{rate:.0f} member-steps/s"
+
+
+class _Live:
+    def __init__(self, bar: Bar, unit: str):
+        self._bar = bar
+        self._unit = unit
+        self._stage = ""
+        self._began = time.monotonic()
+        self._task = bar.add_task("starting", total=None, facts="")
+
+    def __call__(self, progress: Progress) -> None:
+        if progress.stage != self._stage:
+            self._stage = progress.stage
+            self._bar.reset(self._task, total=progress.total, facts="")
+        self._bar.update(
+            self._task,
+            description=f"{progress.stage} {self._unit}",
+            completed=progress.done,
+            total=progress.total,
+            facts=facts(progress, time.monotonic() - self._began),
+        )
+
+
+class _Lines:
+    def __init__(self, console: Console, unit: str):
+        self._console = console
+        self._unit = unit
+        self._began = time.monotonic()
+        self._last = Progress("", -1, None, None, 0)
+        self._spoke = -_QUIET_SECONDS
+
+    def __call__(self, progress: Progress) -> None:
+        seconds = time.monotonic() - self._began
+        same = progress.stage == self._last.stage
+        moved = progress.done != self._last.done
+        finished = progress.done == progress.total
+        soon = seconds - self._spoke < _QUIET_SECONDS
+        if same and (not moved or (soon and not finished)):
+            return
+        self._last, self._spoke = progress, seconds
+        total = "" if progress.total is None else f"/{progress.total}"
+        line = f"{progress.stage}: {progress.done}{total} {self._unit}, {facts(progress, seconds)}"
+        line = line + _eta(progress, seconds) if progress.done else f"{progress.stage}: started"
+        self._console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+
+def _eta(progress: Progress, seconds: float) -> str:
+    if progress.total is None or not 0 < progress.done < progress.total:
+        return ""
+    return f", about {seconds * (progress.total - progress.done) / progress.done:.0f} s left"

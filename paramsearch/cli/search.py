@@ -1,0 +1,55 @@
+"""``paramsearch search``: discover a parameterization."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from paramsearch.cli.failures import plain_failures
+from paramsearch.cli.output import Json, errors, show
+from paramsearch.cli.progress import shown
+from paramsearch.cli.search_job import search
+from paramsearch.cli.tables import search_table
+
+
+def command(
+    arch: Annotated[str, typer.Argument(help="Architecture, by name or path.")],
+    axis: Annotated[str, typer.Option(help="Axis along which the rule is to hold.")] = "width",
+    optimizer: Annotated[str, typer.Option(help="sgd, adam or adamw.")] = "adam",
+    task: Annotated[str | None, typer.Option(help="Task; default: the architecture's.")] = None,
+    space: Annotated[str | None, typer.Option(help="Free exponents; default: as the axis.")] = None,
+    objective: Annotated[str, typer.Option(help="Objective, by name or path.")] = "transfer",
+    budget: Annotated[int, typer.Option(help="Candidates to train.")] = 96,
+    seed: Annotated[int, typer.Option(help="One seed, one result.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    out: Annotated[Path | None, typer.Option(help="Run folder; default: a new runs/NAME.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the run in the folder.")
+    ] = False,
+    blind: Annotated[bool, typer.Option("--blind", help="See no published rule.")] = False,
+    sampler: Annotated[str, typer.Option(help="nevergrad's name.")] = "LargeDiagCMA",
+    as_json: Json = False,
+) -> None:
+    """Discover, by experiment, the rule that keeps hyperparameters right along an axis."""
+    with plain_failures():
+        console = errors()
+        with shown(console, "trials") as listen:
+            result = search(
+                arch,
+                axis=axis,
+                optimizer=optimizer,
+                task=task,
+                space=space,
+                objective=objective,
+                budget=budget,
+                seed=seed,
+                device=device,
+                out=out,
+                resume=resume,
+                blind=blind,
+                sampler=sampler,
+                listen=listen,
+            )
+        content = {**result.summary, "folder": str(result.folder)}
+        show(content, as_json, search_table(result.summary))
+        console.print(f"wrote {result.folder}/rule.yaml", highlight=False, soft_wrap=True)

@@ -1,0 +1,25 @@
+"""``paramsearch trace``: the tensors of a model, their roles and groups."""
+
+from typing import Annotated
+
+import typer
+
+from paramsearch.cli.failures import plain_failures
+from paramsearch.cli.output import Json, show
+from paramsearch.cli.trace_table import render_trace
+from paramsearch.tasks.catalog import load_task
+from paramsearch.tracing.arch import load_arch
+from paramsearch.tracing.trace import trace
+
+
+def command(
+    arch: Annotated[str, typer.Argument(help="Architecture, by name or path.")],
+    axis: Annotated[str | None, typer.Option(help="An axis that must scale something.")] = None,
+    task: Annotated[str | None, typer.Option(help="Task; default: the architecture's.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Trace a model into a graph of parameter tensors, and group them."""
+    with plain_failures():
+        model = load_arch(arch)
+        traced = trace(model, axis=axis, task=load_task(task or model.task))
+        show(traced.to_json(), as_json, render_trace(traced))

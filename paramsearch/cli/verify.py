@@ -1,0 +1,69 @@
+"""``paramsearch verify``: prove a rule at scales that the search never saw."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from paramsearch.cli.failures import plain_failures
+from paramsearch.cli.output import Json, errors, show
+from paramsearch.cli.progress import shown
+from paramsearch.cli.tables import certificate_table
+from paramsearch.cli.verify_job import verify
+from paramsearch.errors import ParamsearchError
+
+
+def command(
+    target: Annotated[str, typer.Argument(help="Run folder, or rule by name or path.")],
+    scales: Annotated[str, typer.Option(help="Sizes, for instance 512,1024.")],
+    baselines: Annotated[str, typer.Option(help="Rules, by name or path.")] = "sp,mup",
+    arch: Annotated[str | None, typer.Option(help="Default: the run's.")] = None,
+    axis: Annotated[str | None, typer.Option(help="Default: the run's or rule's.")] = None,
+    task: Annotated[str | None, typer.Option(help="Default: the run's or model's.")] = None,
+    objective: Annotated[str | None, typer.Option(help="Default: the run's.")] = None,
+    seeds: Annotated[int, typer.Option(help="Runs per rule and learning rate.")] = 3,
+    seed: Annotated[int, typer.Option(help="One seed, one result.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    out: Annotated[Path | None, typer.Option(help="Default: the run folder.")] = None,
+    allow_searched: Annotated[
+        bool, typer.Option("--allow-searched", help="Accept scales of the search.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Compare a rule with baselines at held-out scales; exits with 1 when the verdict fails."""
+    with plain_failures():
+        sizes = _sizes(scales)
+        console = errors()
+        with shown(console, "scales") as listen:
+            result = verify(
+                target,
+                sizes,
+                _words(baselines),
+                arch=arch,
+                axis=axis,
+                task=task,
+                objective=objective,
+                seeds=seeds,
+                seed=seed,
+                device=device,
+                out=out,
+                allow_searched=allow_searched,
+                listen=listen,
+            )
+        content = {**result.certificate, "folder": str(result.folder)}
+        show(content, as_json, certificate_table(result.certificate), result.sentence)
+        console.print(f"wrote {result.folder}/certificate.json", highlight=False, soft_wrap=True)
+    raise typer.Exit(0 if result.passed else 1)
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _sizes(text: str) -> list[int]:
+    words = _words(text)
+    if not all(word.isdecimal() for word in words):
+        raise ParamsearchError(
+            f"--scales must be whole numbers separated by commas, as in 512,1024; received '{text}'"
+        )
+    return [int(word) for word in words]

@@ -1,0 +1,179 @@
+"""Verification from end to end, as a Python call, with the certificate that it leaves."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from paramsearch.cli.device import check_device
+from paramsearch.discovery.certificate import certify
+from paramsearch.discovery.files import plain, write_json
+from paramsearch.discovery.folder import CERTIFICATE
+from paramsearch.discovery.progress import Listener, silent
+from paramsearch.discovery.setting import Setting
+from paramsearch.discovery.settings import free_folder
+from paramsearch.discovery.target import Target, find_target
+from paramsearch.discovery.verify import check_scales, measure
+from paramsearch.errors import ParamsearchError
+from paramsearch.rules.resolve import resolve
+from paramsearch.rules.rule import Rule
+from paramsearch.score.objective import Objective
+from paramsearch.tasks.catalog import load_task
+from paramsearch.tracing.arch import Arch, load_arch
+from paramsearch.tracing.trace import trace
+
+_FIRST_SEED = 500  # of every block of a thousand; searches use the first few
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What a verification says.
+
+    Attributes:
+        passed: Whether the rule holds.
+        sentence: The verdict in words.
+        folder: Where ``certificate.json`` and ``certificate.png`` are.
+        certificate: The content of ``certificate.json``.
+    """
+
+    passed: bool
+    sentence: str
+    folder: Path
+    certificate: dict[str, Any]
+
+
+def verify(
+    target: str | Path | Rule,
+    scales: Sequence[int],
+    baselines: Sequence[str] = ("sp", "mup"),
+    *,
+    arch: Arch | str | None = None,
+    axis: str | None = None,
+    task: str | None = None,
+    objective: str | None = None,
+    seeds: int = 3,
+    seed: int = 0,
+    device: str = "cpu",
+    out: str | Path | None = None,
+    allow_searched: bool = False,
+    listen: Listener = silent,
+) -> Verification:
+    """Prove a rule at scales that its search never saw, beside published rules.
+
+    Transfer regret is the loss at a scale with the learning rate tuned at the base scale, minus
+    the best loss that any of the rules reaches there.
+
+    Args:
+        target: A run folder, or a rule or its path or name.
+        scales: Sizes along the axis, above the base.
+        baselines: Published names or paths of rules to compare with.
+        arch: The architecture; by default that of the run.
+        axis: The axis; by default that of the run, or the rule's only one.
+        task: The task; by default that of the run, or the architecture's own.
+        objective: Gives steps and learning rates; by default that of the run, or ``transfer``.
+        seeds: Training runs per rule and learning rate.
+        seed: Of batches and initial parameters.
+        device: Where to train.
+        out: Where to write; by default the run folder, or a new one under ``runs/``.
+        allow_searched: Whether scales of the search may be verified.
+        listen: Told about progress.
+
+    Returns:
+        The verdict and its evidence.
+
+    Raises:
+        ParamsearchError: A scale is not held out, a rule does not fit the model, or nothing trains.
+
+    Example:
+        >>> verify("mup", [512])  # doctest: +IGNORE_EXCEPTION_DETAIL
+        Traceback (most recent call last):
+        ParamsearchError: a rule by itself does not say which architecture it is for
+    """
+    found = find_target(target)
+    rule = found.rule
+    model = _arch(found, arch)
+    axis = axis or found.asked.get("axis") or _only_axis(rule)
+    if axis not in model.axes:
+        raise ParamsearchError(
+            f"axis '{axis}' is none of architecture '{model.name}'; it has {', '.join(model.axes)}"
+        )
+    if seeds < 1:
+        raise ParamsearchError(f"seeds must be at least 1; received {seeds}")
+    same_model = arch is None and axis == found.asked.get("axis")
+    searched = found.searched if same_model else ()
+    sizes = check_scales(scales, model.axes[axis], axis, searched, allow_searched)
+    check_device(device)
+    name = task or (found.asked.get("task") if arch is None else None) or model.task
+    goal = Objective.load(objective or found.asked.get("objective") or "transfer")
+    setting = Setting(
+        model, load_task(name, device, seed), axis, rule.optimizer, goal, device, seed
+    )
+    rules = _rules(rule, baselines, axis)
+    _check_fit(rules, setting)
+    block = [1000 * seed + _FIRST_SEED + index for index in range(seeds)]
+    certificate: dict[str, Any] = {
+        "paramsearch": 1,
+        "arch": model.name,
+        "task": name,
+        "optimizer": rule.optimizer,
+        "rule": rule.name,
+        "seeds": block,
+        "steps": goal.fidelity.steps,
+        **certify(measure(setting, rules, sizes, block, listen)),
+    }
+    folder = Path(out) if out is not None else found.folder
+    folder = folder or free_folder(Path("runs"), [f"verify-{rule.name}"])
+    verdict = certificate["verdict"]
+    return Verification(verdict["passed"], verdict["sentence"], folder, _write(folder, certificate))
+
+
+def _write(folder: Path, certificate: dict[str, Any]) -> dict[str, Any]:
+    from paramsearch.report.certificate_figure import certificate_figure  # matplotlib is slow
+
+    folder.mkdir(parents=True, exist_ok=True)
+    content: dict[str, Any] = plain(certificate)
+    write_json(folder / CERTIFICATE, content)
+    certificate_figure(content, folder / "certificate.png")
+    return content
+
+
+def _arch(found: Target, arch: Arch | str | None) -> Arch:
+    arch = arch or found.asked.get("arch")
+    if arch is None:
+        raise ParamsearchError(
+            f"rule '{found.rule.name}' by itself does not say which architecture it is for; "
+            f"add --arch"
+        )
+    return load_arch(arch) if isinstance(arch, str) else arch
+
+
+def _only_axis(rule: Rule) -> str:
+    if len(rule.axes) != 1:
+        raise ParamsearchError(
+            f"rule '{rule.name}' speaks of {', '.join(rule.axes)}; choose one with --axis"
+        )
+    return rule.axes[0]
+
+
+def _rules(rule: Rule, baselines: Sequence[str], axis: str) -> dict[str, Rule]:
+    """Give name -> rule, the rule to verify first; it is not its own baseline."""
+    if axis not in rule.axes:
+        raise ParamsearchError(
+            f"rule '{rule.name}' says nothing about axis '{axis}'; it has {', '.join(rule.axes)}"
+        )
+    rules = {rule.name: rule}
+    for name in dict.fromkeys(baselines):
+        baseline = Rule.load(name, optimizer=rule.optimizer)
+        if axis not in baseline.axes:
+            raise ParamsearchError(f"baseline '{name}' says nothing about axis '{axis}'")
+        label = name.removesuffix(".yaml").rsplit("/", 1)[-1]
+        if baseline != rule:
+            rules[label if label not in rules else name] = baseline
+    return rules
+
+
+def _check_fit(rules: Mapping[str, Rule], setting: Setting) -> None:
+    """Resolve every rule on the base model, so that a misfit shows before anything trains."""
+    traced = trace(setting.arch, axis=setting.axis, task=setting.task)
+    for rule in rules.values():
+        resolve(rule, traced.tensors, dict.fromkeys(setting.arch.axes, 1.0))

@@ -1,0 +1,1 @@
+"""Search, verification, and the store of trials."""

@@ -1,0 +1,242 @@
+"""Evaluate rules: train their populations at every scale of the objective, and score the curves."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from paramsearch.discovery.curves import grid, recipe, shaped
+from paramsearch.discovery.setting import Setting
+from paramsearch.errors import ParamsearchError
+from paramsearch.probes.critical import CriticalSharpness
+from paramsearch.probes.features import Features
+from paramsearch.probes.update_share import UpdateShare
+from paramsearch.rules.group import Group, Match
+from paramsearch.rules.rule import Rule
+from paramsearch.score.curve import optimum
+from paramsearch.score.measured import Measured
+from paramsearch.train.engine import Outcome, train
+from paramsearch.train.population import Member
+from paramsearch.train.probe import Probe
+from paramsearch.train.workload import Workload, prepare
+
+Array = NDArray[np.float64]
+
+BASE_SEEDS = 4
+"""Seeds of the base curve: it is trained once and everything hangs on its optimum."""
+
+
+@dataclass(frozen=True)
+class BaseCurve:
+    """The loss-versus-learning-rate curve of the base model, which all rules share.
+
+    Attributes:
+        scale: Size of the base along the axis.
+        lrs: Learning rates of the wide grid.
+        losses: Final losses per learning rate and seed, inf where diverged.
+        optimum: Best learning rate, from a local quadratic.
+        center: The learning rate of the grid nearest to it, at which losses are transferred.
+        best_loss: Loss at the optimum.
+    """
+
+    scale: int
+    lrs: list[float]
+    losses: list[list[float]]
+    optimum: float
+    center: float
+    best_loss: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Score of one rule, and the curves behind it.
+
+    Attributes:
+        score: Lower is better; finite.
+        spread: Standard error over seeds.
+        per_seed: Score of each seed.
+        terms: Unweighted terms of the objective.
+        curves: What was measured at each scale, base first, as plain data.
+    """
+
+    score: float
+    spread: float
+    per_seed: tuple[float, ...]
+    terms: dict[str, float]
+    curves: list[dict[str, Any]]
+
+    def to_json(self) -> dict[str, Any]:
+        """Give plain data."""
+        return asdict(self) | {"per_seed": list(self.per_seed)}
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> "Evaluation":
+        """Read what ``to_json`` gave."""
+        return Evaluation(**{**data, "per_seed": tuple(data["per_seed"])})
+
+
+class Evaluator:
+    """Evaluates rules in a setting; the base scale is trained once for all of them.
+
+    Results depend on the rules, seeds and setting alone, up to the last bits of matrix products,
+    which may depend on how many members train side by side.
+
+    Args:
+        setting: Model, task, axis, optimizer, objective, device and seed.
+        on_steps: Called with the number of member-steps just made; for progress.
+
+    Attributes:
+        member_steps: Member-steps made so far.
+    """
+
+    def __init__(self, setting: Setting, on_steps: Callable[[int], None] | None = None) -> None:
+        self.setting = setting
+        self.member_steps = 0
+        self._on_steps = on_steps
+        self._workloads: dict[int, Workload] = {}
+        self._base: BaseCurve | None = None
+        self._measured_base: dict[tuple[int, ...], Measured] = {}
+        # At ratio 1 every rule is the same model, so one that says nothing stands for all.
+        everything = Group(match=Match(name="*"))
+        self._neutral = Rule(
+            name="base", optimizer=setting.optimizer, axes=(setting.axis,), groups=(everything,)
+        )
+
+    def base(self) -> BaseCurve:
+        """Find the base model's best learning rate on the wide grid; trained once.
+
+        Returns:
+            The curve and its optimum.
+
+        Raises:
+            ParamsearchError: Every learning rate diverged, or the best lies at the grid's end.
+        """
+        if self._base is None:
+            lrs = self.setting.objective.fidelity.lr.values()
+            seeds = list(range(BASE_SEEDS))
+            members = grid([self._neutral], lrs, seeds)
+            outcome = self._train(1, [self._neutral], members)
+            losses = shaped(outcome.final, len(lrs), len(seeds))
+            self._base = self._base_curve(lrs, losses)
+        return self._base
+
+    def evaluate(self, rules: Sequence[Rule], seeds: Sequence[int]) -> list[Evaluation]:
+        """Train and score rules, all as one population per scale.
+
+        Args:
+            rules: The rules.
+            seeds: Seeds of the initial parameters, the same for every rule.
+
+        Returns:
+            One evaluation per rule.
+
+        Raises:
+            ParamsearchError: A rule does not match a tensor, or the base model does not train.
+        """
+        ratios = self.setting.objective.fidelity.ratios
+        base = self._at_base(tuple(seeds))
+        by_ratio = [self._measure(ratio, rules, seeds) for ratio in ratios[1:]]
+        references = [self.base().best_loss] * len(ratios)
+        evaluations: list[Evaluation] = []
+        for index in range(len(rules)):
+            curves = [base, *(measured[index] for measured in by_ratio)]
+            score = self.setting.objective.score(curves, references)
+            plain = [measured.to_json() for measured in curves]
+            evaluations.append(
+                Evaluation(score.total, score.spread, score.per_seed, score.terms, plain)
+            )
+        return evaluations
+
+    def _at_base(self, seeds: tuple[int, ...]) -> Measured:
+        if seeds not in self._measured_base:
+            self._measured_base[seeds] = self._measure(1, [self._neutral], seeds)[0]
+        return self._measured_base[seeds]
+
+    def _measure(self, ratio: int, rules: Sequence[Rule], seeds: Sequence[int]) -> list[Measured]:
+        """Train rules x window of learning rates x seeds at one scale; probe at its center."""
+        fidelity = self.setting.objective.fidelity
+        center = self.base().center
+        lrs = fidelity.lr.around(center)
+        middle = lrs.index(center)
+        sides = lrs[:middle] + lrs[middle + 1 :]
+        steps = fidelity.sharpness_steps()
+        probes = (UpdateShare, Features, lambda: CriticalSharpness(center, steps))
+        shape = (len(rules), 1, len(seeds))
+        probed = self._train(ratio, rules, grid(rules, [center], seeds), probes)
+        others = self._train(ratio, rules, grid(rules, sides, seeds))
+        curves = {
+            name: np.insert(
+                shaped(getattr(others, name), len(rules), len(sides), len(seeds)),
+                [middle],
+                shaped(getattr(probed, name), *shape),
+                axis=1,
+            )
+            for name in ("final", "survived")
+        }
+        sharpness = probed.probes.pop("critical_sharpness").double().cpu().numpy()
+        sharpness = sharpness.reshape(len(rules), len(seeds), len(steps)).transpose(0, 2, 1)
+        values = {n: shaped(v, len(rules), len(seeds)) for n, v in probed.probes.items()}
+        return [
+            Measured(
+                scale=self.setting.base_scale * ratio,
+                ratio=float(ratio),
+                lrs=np.asarray(lrs),
+                losses=curves["final"][index],
+                survived=curves["survived"][index],
+                center=middle,
+                steps=np.asarray(steps),
+                sharpness=sharpness[index],
+                probes={name: value[index] for name, value in values.items()},
+            )
+            for index in range(len(rules))
+        ]
+
+    def _train(
+        self,
+        ratio: int,
+        rules: Sequence[Rule],
+        members: Sequence[Member],
+        probes: Sequence[Callable[[], Probe]] = (),
+    ) -> Outcome:
+        if ratio not in self._workloads:
+            setting = self.setting
+            self._workloads[ratio] = prepare(
+                setting.arch,
+                setting.task,
+                {setting.axis: setting.base_scale * ratio},
+                device=setting.device,
+            )
+        return train(
+            self._workloads[ratio], rules, members, recipe(self.setting), probes, self._count
+        )
+
+    def _count(self, steps: int) -> None:
+        self.member_steps += steps
+        if self._on_steps is not None:
+            self._on_steps(steps)
+
+    def _base_curve(self, lrs: list[float], losses: Array) -> BaseCurve:
+        scale, axis = self.setting.base_scale, self.setting.axis
+        span = f"from {lrs[0]:.3g} to {lrs[-1]:.3g}"
+        best = optimum(lrs, losses)
+        if best is None:
+            raise ParamsearchError(
+                f"every learning rate {span} diverged at {axis}={scale}; move the grid down "
+                "(fidelity.lr.low and fidelity.lr.high of the objective)"
+            )
+        if not best.interior:
+            way = "down" if best.log2_lr < np.log2(lrs[0]) + 1e-6 else "up"
+            raise ParamsearchError(
+                f"at {axis}={scale} the best learning rate is the last of the grid {span}; move "
+                f"the grid {way} (fidelity.lr.low and fidelity.lr.high of the objective)"
+            )
+        return BaseCurve(
+            scale=scale,
+            lrs=lrs,
+            losses=losses.tolist(),
+            optimum=best.lr,
+            center=min(lrs, key=lambda lr: abs(np.log2(lr) - best.log2_lr)),
+            best_loss=best.loss,
+        )

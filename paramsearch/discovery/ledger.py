@@ -1,0 +1,163 @@
+"""Evaluate each candidate once: what the store knows is read, what it lacks is trained and kept."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from paramsearch.discovery.evaluate import Evaluation
+from paramsearch.discovery.store import Store
+from paramsearch.rules.group import Group
+from paramsearch.rules.rule import Rule
+
+
+class Evaluates(Protocol):
+    """What trains candidates; ``paramsearch.discovery.evaluate.Evaluator`` is the one in use."""
+
+    @property
+    def member_steps(self) -> int:
+        """Member-steps trained so far."""
+        ...
+
+    def base(self) -> Any:
+        """Give the learning-rate curve of the base scale, where all rules agree."""
+        ...
+
+    def evaluate(self, rules: Sequence[Rule], seeds: Sequence[int]) -> list[Evaluation]:
+        """Train the candidates, and give their evaluations in order."""
+        ...
+
+
+def key_of(rule: Rule, seeds: Sequence[int]) -> str:
+    """Give the canonical JSON of a candidate: equal for rules that are equal up to gauge.
+
+    Args:
+        rule: The candidate.
+        seeds: The seeds it is trained with.
+
+    Example:
+        >>> a = Rule.load("mup")
+        >>> key_of(a, [0]) == key_of(a.regauge("unit-init"), [0])
+        True
+    """
+    groups = [
+        {"match": group.match.model_dump(exclude_none=True), **_nonzero(group)}
+        for group in rule.canonical().groups
+    ]
+    content = {"groups": groups, "optimizer": rule.optimizer, "seeds": list(seeds)}
+    return json.dumps(content, sort_keys=True, separators=(",", ":"))
+
+
+def _nonzero(group: Group) -> dict[str, dict[str, float]]:
+    """Give the exponents to 9 digits, so that sums taken in another order give the same key."""
+    return {
+        quantity: {axis: round(value, 9) for axis, value in by_axis.items()}
+        for quantity, by_axis in group.stated().items()
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One evaluated candidate with its place in the record.
+
+    Attributes:
+        trial: Number of the trial in the store.
+        fresh: Whether no earlier call of this run asked for it.
+        evaluation: What training it gave.
+    """
+
+    trial: int
+    fresh: bool
+    evaluation: Evaluation
+
+
+class Ledger:
+    """Evaluations by canonical key, in memory and in the store."""
+
+    def __init__(self, evaluator: Evaluates, store: Store):
+        """Read what the store knows.
+
+        Args:
+            evaluator: Trains what the store lacks.
+            store: Of this run, locked by this process.
+        """
+        self._evaluator = evaluator
+        self._store = store
+        self._known = {trial.key: trial for trial in store.trials()}
+        self._used: dict[str, Evaluation] = {}
+        self._base: dict[str, Any] | None = store.get("base")
+
+    def base(self) -> dict[str, Any]:
+        """Give the base curve as JSON holds it; trained once per run folder."""
+        if self._base is None:
+            self._base = asdict(self._evaluator.base())
+            self._store.put("base", self._base)
+        return self._base
+
+    @property
+    def trials(self) -> int:
+        """Number of distinct candidates this run has asked for."""
+        return len(self._used)
+
+    @property
+    def trained(self) -> int:
+        """Member-steps trained by this process."""
+        return self._evaluator.member_steps
+
+    def members(self) -> int:
+        """Count the training runs behind all that this run has asked for, whenever they were made.
+
+        The base scale is the same for every candidate: its curve counts once per set of seeds.
+        """
+        count = _size(self.base()["losses"])
+        shared: set[str] = set()
+        for key, evaluation in self._used.items():
+            first, *others = evaluation.curves
+            count += sum(_size(curve["losses"]) for curve in others)
+            seeds = str(json.loads(key)["seeds"])
+            count += 0 if seeds in shared else _size(first["losses"])
+            shared.add(seeds)
+        return count
+
+    def measure(
+        self, rules: Sequence[Rule], seeds: Sequence[int], stage: str, generation: int
+    ) -> list[Measurement]:
+        """Give the evaluations of candidates, training those the store lacks as one batch.
+
+        Args:
+            rules: Candidates; those equal up to gauge are trained once.
+            seeds: Seeds of each.
+            stage: Why they are evaluated.
+            generation: Generation or round.
+
+        Returns:
+            One measurement per rule, in order.
+        """
+        keys = [key_of(rule, seeds) for rule in rules]
+        missing = {k: rule for k, rule in zip(keys, rules, strict=True) if k not in self._known}
+        if missing:
+            self._train(missing, seeds, stage, generation)
+        measurements: list[Measurement] = []
+        for key in keys:
+            trial = self._known[key]
+            evaluation = Evaluation.from_json(trial.result)
+            measurements.append(Measurement(trial.id, key not in self._used, evaluation))
+            self._used[key] = evaluation
+        return measurements
+
+    def _train(
+        self, missing: dict[str, Rule], seeds: Sequence[int], stage: str, generation: int
+    ) -> None:
+        keys = list(missing)
+        self._store.begin(generation, stage, keys)
+        evaluations = self._evaluator.evaluate(list(missing.values()), seeds)
+        scores = [float(evaluation.score) for evaluation in evaluations]
+        assert all(map(math.isfinite, scores)), "the evaluator promises finite scores"
+        self._store.finish(keys, scores, [evaluation.to_json() for evaluation in evaluations])
+        last = max((trial.id for trial in self._known.values()), default=0)
+        self._known.update({trial.key: trial for trial in self._store.trials(after=last)})
+
+
+def _size(losses: Sequence[Sequence[float]]) -> int:
+    return sum(map(len, losses))

@@ -1,0 +1,195 @@
+"""From the best of the search to a local optimum, what the data determine of it, and fractions.
+
+All comparisons are paired: the same seeds for every candidate, so that what the seeds share
+cancels. With ``d`` the per-seed differences of two scores over n seeds, one candidate is better
+when ``mean(d) < -se(d)``, where ``se(d) = std(d) / sqrt(n)``. One is tied with the best when
+``mean(d) <= max(spread, min(se(d), 2 spread))``, where ``spread`` is the standard error of the
+best one's own score: the bound by 2 spread is there because a candidate that fails with a single
+seed has ``mean(d) = se(d)`` however large the failure is.
+"""
+
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from paramsearch.discovery.encoding import Point
+from paramsearch.discovery.evaluate import Evaluation
+
+Measure = Callable[[Sequence[Point], str, int], list[Evaluation]]
+"""Evaluates grid points on the seeds of the polish, for a stage and round."""
+
+
+@dataclass(frozen=True, slots=True)
+class Polished:
+    """A local optimum with the box of values that the data cannot tell from it.
+
+    Attributes:
+        point: Grid indices.
+        evaluation: On the seeds of the polish.
+        low: For each exponent, the lowest index that is tied, the others held.
+        high: The highest.
+    """
+
+    point: Point
+    evaluation: Evaluation
+    low: Point
+    high: Point
+
+
+def paired(a: Evaluation, b: Evaluation) -> tuple[float, float]:
+    """Give mean and standard error of the per-seed differences of two scores, a - b.
+
+    Args:
+        a: One evaluation.
+        b: Another on the same seeds.
+
+    Returns:
+        ``(mean, se)``; the error is 0 with a single seed.
+    """
+    differences = [x - y for x, y in zip(a.per_seed, b.per_seed, strict=True)]
+    count = len(differences)
+    error = statistics.stdev(differences) / math.sqrt(count) if count > 1 else 0.0
+    return statistics.fmean(differences), error
+
+
+def is_better(a: Evaluation, b: Evaluation) -> bool:
+    """Say whether a beats b by more than the standard error of their paired difference."""
+    mean, error = paired(a, b)
+    return mean < -error
+
+
+def is_tied(a: Evaluation, best: Evaluation) -> bool:
+    """Say whether a is no worse than the best within the spread."""
+    mean, error = paired(a, best)
+    return mean <= max(best.spread, min(error, 2 * best.spread))
+
+
+def climb(
+    measure: Measure, counts: Sequence[int], starts: Sequence[Point], rounds: int
+) -> tuple[Point, Evaluation]:
+    """Walk from the best of some points, step by grid step, until no neighbour is better.
+
+    Each round measures every neighbour one step away as one population, then the point that takes
+    all the improving steps at once, and moves to the best of them.
+
+    Args:
+        measure: Evaluates points on common seeds.
+        counts: Grid sizes.
+        starts: Points to choose the beginning from.
+        rounds: Moves at most.
+
+    Returns:
+        The point reached and its evaluation.
+    """
+    first = measure(starts, "polish", 0)
+    best, point = min(zip(first, starts, strict=True), key=lambda pair: _mean(pair[0]))
+    for number in range(1, rounds + 1):
+        near = [_moved(point, axis, step) for axis in range(len(counts)) for step in (-1, 1)]
+        near = [p for p in near if _inside(p, counts)]
+        found = dict(zip(near, measure(near, "polish", number), strict=True))
+        better = {p: e for p, e in found.items() if is_better(e, best)}
+        if not better:
+            break
+        together = _together(point, better)
+        better[together] = measure([together], "polish", number)[0]
+        point = min(better, key=lambda p: _mean(better[p]))
+        best = better[point]
+    return point, best
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """The tied values around a point, one exponent at a time.
+
+    Attributes:
+        low: For each exponent the lowest tied index.
+        high: The highest; every value tried between them is tied too.
+        better: The best point tried that beats the centre, None if none does.
+    """
+
+    low: Point
+    high: Point
+    better: Point | None
+
+
+def intervals(measure: Measure, counts: Sequence[int], point: Point) -> Box:
+    """Find for each exponent the interval of tied values around a point, the others held.
+
+    Args:
+        measure: Evaluates points on common seeds.
+        counts: Grid sizes.
+        point: The optimum.
+
+    Returns:
+        The intervals.
+    """
+    best = measure([point], "interval", 0)[0]
+    low, high = list(point), list(point)
+    beaten: dict[Point, float] = {}
+    open_sides = [(axis, step) for axis in range(len(counts)) for step in (-1, 1)]
+    for distance in range(1, max(counts)):
+        tries = {side: _moved(point, side[0], side[1] * distance) for side in open_sides}
+        tries = {side: p for side, p in tries.items() if _inside(p, counts)}
+        if not tries:
+            break
+        results = measure(list(tries.values()), "interval", distance)
+        found = dict(zip(tries, results, strict=True))
+        beaten |= {tries[side]: _mean(e) for side, e in found.items() if is_better(e, best)}
+        open_sides = [side for side, e in found.items() if is_tied(e, best)]
+        for axis, step in open_sides:
+            (low if step < 0 else high)[axis] += step
+    better = min(beaten, key=lambda p: beaten[p]) if beaten else None
+    return Box(tuple(low), tuple(high), better)
+
+
+def snap(
+    measure: Measure, point: Point, fractions: Sequence[Sequence[int]]
+) -> tuple[Point, Evaluation]:
+    """Move exponents to simple fractions, one by one, where that costs nothing.
+
+    Args:
+        measure: Evaluates points on common seeds.
+        point: The optimum.
+        fractions: For each exponent the indices of the simple fractions nearest to its value; empty
+            or holding the index itself when there is nothing to do.
+
+    Returns:
+        The snapped point and its evaluation; each step was tied with the optimum itself, so that
+        small losses do not add up.
+    """
+    best = measure([point], "snap", 0)[0]
+    current, evaluation = point, best
+    for axis, indices in enumerate(fractions):
+        if not indices or point[axis] in indices:
+            continue
+        tries = [(*current[:axis], index, *current[axis + 1 :]) for index in indices]
+        results = measure(tries, "snap", axis + 1)
+        tied = [(e, p) for e, p in zip(results, tries, strict=True) if is_tied(e, best)]
+        if tied:
+            evaluation, current = min(tied, key=lambda pair: _mean(pair[0]))
+    return current, evaluation
+
+
+def _mean(evaluation: Evaluation) -> float:
+    return statistics.fmean(evaluation.per_seed)
+
+
+def _moved(point: Point, axis: int, step: int) -> Point:
+    return (*point[:axis], point[axis] + step, *point[axis + 1 :])
+
+
+def _inside(point: Point, counts: Sequence[int]) -> bool:
+    return all(0 <= index < count for index, count in zip(point, counts, strict=True))
+
+
+def _together(point: Point, better: dict[Point, Evaluation]) -> Point:
+    """Take, for each exponent, the better of its improving steps."""
+    result = list(point)
+    gain: dict[int, float] = {}
+    for neighbour, evaluation in better.items():
+        axis = next(i for i, (a, b) in enumerate(zip(point, neighbour, strict=True)) if a != b)
+        if _mean(evaluation) < gain.get(axis, math.inf):
+            gain[axis] = _mean(evaluation)
+            result[axis] = neighbour[axis]
+    return tuple(result)

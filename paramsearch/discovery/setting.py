@@ -1,0 +1,35 @@
+"""What a search is about: model, task, axis, optimizer, objective, and where it runs."""
+
+from dataclasses import dataclass
+
+from paramsearch.score.objective import Objective
+from paramsearch.tasks.task import Task
+from paramsearch.tracing.arch import Arch
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """The setting of a search or a verification.
+
+    Attributes:
+        arch: The architecture.
+        task: What it is trained on.
+        axis: The axis of scaling.
+        optimizer: Name of the optimizer.
+        objective: Fidelity and weights.
+        device: Where populations train, for instance "cpu" or "cuda".
+        seed: From which all others are derived.
+    """
+
+    arch: Arch
+    task: Task
+    axis: str
+    optimizer: str
+    objective: Objective
+    device: str
+    seed: int
+
+    @property
+    def base_scale(self) -> int:
+        """Size of the base along the axis."""
+        return self.arch.axes[self.axis]

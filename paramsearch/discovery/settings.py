@@ -1,0 +1,171 @@
+"""What was asked of a search: everything that decides its result, as it is kept in the run."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from paramsearch.catalog import find
+from paramsearch.errors import ParamsearchError
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSettings:
+    """The settings of one search; equal settings give an equal result.
+
+    Attributes:
+        arch: Name or path of the architecture.
+        axis: The axis along which the rule is to hold.
+        optimizer: Name of the optimizer.
+        task: Name of the task.
+        space: Name or path of the space.
+        objective: Name or path of the objective.
+        budget: Distinct candidates trained by the search, before polishing.
+        seed: Of the sampler, and through it of the run.
+        device: Where members train.
+        blind: Whether published rules stay unseen until the search is over.
+        sampler: nevergrad's name of the sampler.
+        generation: Candidates trained at a time.
+        seeds: Seeds per candidate in the search.
+        polish_seeds: Seeds per candidate in the polish; none of them is used in the search.
+        polish_rounds: Moves at most in the polish.
+    """
+
+    arch: str
+    axis: str
+    optimizer: str
+    task: str
+    space: str
+    objective: str
+    budget: int = 96
+    seed: int = 0
+    device: str = "cpu"
+    blind: bool = False
+    sampler: str = "LargeDiagCMA"
+    generation: int = 16
+    seeds: int = 2
+    polish_seeds: int = 4
+    polish_rounds: int = 8
+
+    def __post_init__(self) -> None:
+        """Check the numbers that a user gives."""
+        if self.budget < 1:
+            raise ParamsearchError(f"budget must be at least 1 trial; received {self.budget}")
+        if self.seed < 0:
+            raise ParamsearchError(f"seed must not be negative; received {self.seed}")
+
+    @property
+    def command(self) -> str:
+        """The command that gives this result, without the folder it goes to.
+
+        Example:
+            >>> SearchSettings("mlp", "width", "adam", "digits", "width", "transfer").command
+            'paramsearch search mlp --axis width --optimizer adam --task digits --space width \
+--objective transfer --budget 96 --seed 0 --device cpu --sampler LargeDiagCMA'
+        """
+        options = ("axis", "optimizer", "task", "space", "objective", "budget", "seed", "device")
+        words = ["paramsearch search", self.arch]
+        words += [f"--{name} {getattr(self, name)}" for name in (*options, "sampler")]
+        return " ".join(words + ["--blind"] * self.blind)
+
+    def search_seeds(self) -> list[int]:
+        """Give the seeds of the search; other ``--seed``, other seeds."""
+        return _block(self.seed, 0, self.seeds)
+
+    def final_seeds(self) -> list[int]:
+        """Give the seeds of polish, snap and baselines, fresh to the search."""
+        return _block(self.seed, self.seeds, self.polish_seeds)
+
+    def identity(self) -> dict[str, Any]:
+        """Give everything that must agree for a run to be continued, as JSON holds it."""
+        files = (("architecture", self.arch), ("space", self.space), ("objective", self.objective))
+        return asdict(self) | {
+            "content": {kind: _digest(kind, name) for kind, name in files},
+            "nevergrad": version("nevergrad"),
+        }
+
+
+def differences(stored: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
+    """Say in words how the identity of a stored run differs from the one wanted.
+
+    Args:
+        stored: Identity kept in the run.
+        wanted: Identity of the settings now given.
+
+    Returns:
+        One phrase per difference; empty when the run can be continued.
+
+    Example:
+        >>> differences({"seed": 0, "content": {}}, {"seed": 1, "content": {}})
+        ['seed is 0 there and 1 here']
+    """
+    found = [
+        f"{name} is {stored.get(name)} there and {wanted.get(name)} here"
+        for name in wanted
+        if name != "content" and stored.get(name) != wanted.get(name)
+    ]
+    before: dict[str, str | None] = stored.get("content", {})
+    after: dict[str, str | None] = wanted.get("content", {})
+    return found + [
+        f"the {kind} file has changed since"
+        for kind in after
+        if before.get(kind) != after[kind] and not found
+    ]
+
+
+def settings_of(stored: dict[str, Any]) -> SearchSettings:
+    """Give the settings from the identity kept in a run.
+
+    Args:
+        stored: As ``identity`` gave it.
+    """
+    return SearchSettings(**{field.name: stored[field.name] for field in fields(SearchSettings)})
+
+
+def _block(seed: int, first: int, count: int) -> list[int]:
+    return [1000 * seed + first + index for index in range(count)]
+
+
+def _digest(kind: str, name: str) -> str | None:
+    try:
+        content = Path(find(kind, name)).read_bytes()
+    except (ParamsearchError, OSError):
+        return None  # an architecture given as an object has no file
+    return hashlib.sha256(content).hexdigest()
+
+
+def free_folder(root: Path, names: Sequence[str]) -> Path:
+    """Give a folder under ``root`` that does not exist yet, named by what it holds.
+
+    Args:
+        root: For instance ``runs``.
+        names: Words of the name; of paths, the file's name counts.
+
+    Example:
+        >>> free_folder(Path("/nowhere"), ["mlp", "width", "adam"]).name
+        'mlp-width-adam'
+    """
+    number = 1
+    while (folder := _numbered(root, names, number)).exists():
+        number += 1
+    return folder
+
+
+def latest_folder(root: Path, names: Sequence[str]) -> Path:
+    """Give the last folder that ``free_folder`` gave for these names and that was made.
+
+    Args:
+        root: For instance ``runs``.
+        names: Words of the name.
+    """
+    number = 1
+    while _numbered(root, names, number + 1).exists():
+        number += 1
+    return _numbered(root, names, number)
+
+
+def _numbered(root: Path, names: Sequence[str], number: int) -> Path:
+    stem = "-".join(Path(name).stem for name in names)
+    return root / (stem if number == 1 else f"{stem}-{number}")

@@ -1,0 +1,148 @@
+"""What a search found, as one JSON object: the same bytes however often the run was resumed."""
+
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from typing import Any
+
+from paramsearch.discovery.driver import Found, Step
+from paramsearch.discovery.evaluate import Evaluation
+from paramsearch.discovery.nearest import nearest
+from paramsearch.discovery.settings import SearchSettings
+from paramsearch.rules.gauge import QUANTITIES
+from paramsearch.rules.rule import Rule
+from paramsearch.rules.space import Encoding
+from paramsearch.tracing.tensor import TensorInfo
+
+Groups = Mapping[str, Sequence[TensorInfo]]
+
+
+def summarize(
+    settings: SearchSettings,
+    found: Found,
+    encoding: Encoding,
+    groups: Groups,
+    published: Mapping[str, Rule],
+) -> dict[str, Any]:
+    """Bring the result of a search into the form of ``summary.json``.
+
+    Args:
+        settings: What was asked.
+        found: What was found.
+        encoding: The free exponents.
+        groups: The model's groups of tensors.
+        published: Rules for the comparison of exponents; also after a blind search.
+
+    Returns:
+        The summary without the run's ``base``, ``trials`` and ``member_steps``, which the ledger
+        knows.
+    """
+    rule = found.rule.model_copy(update={"source": settings.command})
+    evaluation = found.best.evaluation
+    asked = ("arch", "task", "axis", "optimizer", "space", "objective", "sampler", "seed", "blind")
+    return {
+        "paramsearch": 1,
+        **{name: getattr(settings, name) for name in asked},
+        "command": settings.command,
+        "rule": rule_json(rule),
+        "groups": group_table(found, encoding, groups),
+        "score": score_json(evaluation),
+        "start_score": score_json(found.start),
+        "baselines": {name: score_json(e) for name, e in found.baselines.items()},
+        "curves": {"start": found.start.curves, "found": evaluation.curves},
+        "history": best_so_far(found.steps),
+        "candidates": candidates(found.steps),
+        "nearest": nearest(rule, published, groups, settings.axis),
+    }
+
+
+def rule_json(rule: Rule) -> dict[str, Any]:
+    """Give the rule as its file holds it."""
+    data: dict[str, Any] = {
+        "paramsearch": rule.paramsearch,
+        "name": rule.name,
+        "optimizer": rule.optimizer,
+        "axes": list(rule.axes),
+    }
+    data |= {key: getattr(rule, key) for key in ("description", "source") if getattr(rule, key)}
+    groups = [{"match": g.match.model_dump(exclude_none=True), **g.stated()} for g in rule.groups]
+    return {**data, "groups": groups}
+
+
+def score_json(evaluation: Evaluation) -> dict[str, Any]:
+    """Give total, spread and terms of an evaluation."""
+    return {
+        "total": evaluation.score,
+        "spread": evaluation.spread,
+        "terms": dict(evaluation.terms),
+    }
+
+
+def best_so_far(steps: Sequence[Step]) -> list[float]:
+    """Give the best score after each candidate of the search."""
+    return list(accumulate((step.evaluation.score for step in steps), min))
+
+
+def candidates(steps: Sequence[Step]) -> list[dict[str, Any]]:
+    """Give every distinct candidate of the search: ``{trial, generation, score, spread}``."""
+    return [
+        {
+            "trial": step.trial,
+            "generation": step.generation,
+            "score": step.evaluation.score,
+            "spread": step.evaluation.spread,
+        }
+        for step in steps
+    ]
+
+
+def group_table(found: Found, encoding: Encoding, groups: Groups) -> list[dict[str, Any]]:
+    """Give each group with its exponents and what the data say about them.
+
+    An exponent is determined when the interval of values tied with it is narrower than its
+    bounds; one that the space fixes has no width and is marked ``fixed``.
+
+    Args:
+        found: What was found.
+        encoding: The free exponents.
+        groups: The model's groups of tensors.
+
+    Returns:
+        Per group ``{name, role, tensors, <quantity>: {axis: {value, low, high, determined}}}``.
+    """
+    best = found.best
+    table = {name: _fixed_entry(name, tensors, found.rule) for name, tensors in groups.items()}
+    points = zip(encoding.variables, best.point, best.low, best.high, strict=True)
+    for variable, at, low, high in points:
+        table[variable.group].setdefault(variable.quantity, {})[variable.axis] = {
+            "value": variable.values[at],
+            "low": variable.values[low],
+            "high": variable.values[high],
+            "determined": high - low < len(variable.values) - 1,
+            "fixed": False,
+        }
+    return list(table.values())
+
+
+def _fixed_entry(name: str, tensors: Sequence[TensorInfo], rule: Rule) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "name": name,
+        "role": tensors[0].role,
+        "tensors": [tensor.name for tensor in tensors],
+    }
+    for quantity in QUANTITIES:
+        for axis in rule.axes:
+            value = _exponent(rule, tensors[0], quantity, axis)
+            if value or quantity in ("init", "lr"):
+                entry.setdefault(quantity, {})[axis] = {
+                    "value": value,
+                    "low": value,
+                    "high": value,
+                    "determined": True,
+                    "fixed": True,
+                }
+    return entry
+
+
+def _exponent(rule: Rule, tensor: TensorInfo, quantity: str, axis: str) -> float:
+    group = rule.exponents(tensor)
+    return group.exponent(quantity, axis) + 0.0 if group else 0.0

@@ -1,0 +1,65 @@
+"""What is to be verified: a run folder, or a rule by itself."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from paramsearch.discovery.folder import RULE, SUMMARY, read_json
+from paramsearch.errors import ParamsearchError
+from paramsearch.rules.rule import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A rule and what is known about where it comes from.
+
+    Attributes:
+        rule: The rule.
+        folder: The run folder; None for a rule by itself.
+        asked: ``arch``, ``task``, ``axis`` and ``objective`` of its search; empty for a rule by
+            itself.
+        searched: The sizes along the axis that its search trained at.
+    """
+
+    rule: Rule
+    folder: Path | None
+    asked: dict[str, str]
+    searched: tuple[int, ...]
+
+
+def find_target(target: str | Path | Rule) -> Target:
+    """Find what is to be verified.
+
+    Args:
+        target: A run folder, the path or name of a rule, or a rule.
+
+    Returns:
+        The rule with its origin.
+
+    Raises:
+        ParamsearchError: There is no such thing, or the folder's run is not finished.
+
+    Example:
+        >>> find_target("mup").rule.name
+        'mup'
+    """
+    if isinstance(target, Rule):
+        return Target(target, None, {}, ())
+    folder = Path(target)
+    if not folder.is_dir():
+        looks_like_folder = "/" in str(target) and folder.suffix != ".yaml"
+        if looks_like_folder and not folder.exists():
+            raise ParamsearchError(f"run folder {folder} does not exist")
+        return Target(Rule.load(target), None, {}, ())
+    summary = read_json(folder, SUMMARY)
+    if not (folder / RULE).exists():
+        raise ParamsearchError(f"run folder {folder} has no {RULE}")
+    try:
+        asked = {name: str(summary[name]) for name in ("arch", "task", "axis", "objective")}
+        curves: list[dict[str, Any]] = summary["curves"]["found"]
+        searched = tuple(int(curve["scale"]) for curve in curves)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ParamsearchError(
+            f"{folder / SUMMARY} is not the summary of a search: {error!r}"
+        ) from error
+    return Target(Rule.load(folder / RULE), folder, asked, searched)

@@ -1,0 +1,1 @@
+"""Probes: what is measured on a member as it trains."""

@@ -1,0 +1,105 @@
+"""Critical sharpness: curvature along the update actually taken, from forward passes only."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from paramsearch.train.probe import Moment, Probe
+
+DOUBLINGS = 40
+"""Largest number of doublings or halvings of the trial step: a factor of 1e12."""
+
+BISECTIONS = 4
+"""Bisections of the bracket, which leave the critical step known to one part in 16."""
+
+
+def critical_step(
+    losses: Callable[[Tensor], Tensor], start: Tensor, bisections: int = BISECTIONS
+) -> Tensor:
+    """Find where the loss along a direction first exceeds its value at zero, for many members.
+
+    ``s_c = min { s > 0 : L(s) > L(0) }``, bracketed by doubling or halving the trial step, then
+    bisected. A non-finite loss counts as larger (Kalra et al. 2026, arXiv 2601.16979).
+
+    Args:
+        losses: Maps steps of shape (members,) to losses of shape (members,).
+        start: First trial steps, (members,), positive.
+        bisections: Each halves the uncertainty, a factor of two after bracketing.
+
+    Returns:
+        Critical steps, (members,); NaN where the direction does not descend or never rises.
+
+    Example:
+        >>> import torch
+        >>> curvature = torch.tensor([1.0, 8.0], dtype=torch.float64)
+        >>> quadratic = lambda s: -s + 0.5 * curvature * s**2    # rises from s = 2 / curvature
+        >>> step = critical_step(quadratic, torch.ones(2, dtype=torch.float64), bisections=20)
+        >>> [round(s, 4) for s in step.tolist()]
+        [2.0, 0.25]
+    """
+    reference = losses(torch.zeros_like(start))
+
+    def rises(step: Tensor) -> Tensor:
+        return ~(losses(step) <= reference)  # also true for NaN
+
+    high_at_start = rises(start)
+    low, high = start.clone(), start.clone()
+    searching = torch.ones_like(start, dtype=torch.bool)
+    for _ in range(DOUBLINGS):
+        low = torch.where(searching & high_at_start, low / 2, low)
+        high = torch.where(searching & ~high_at_start, high * 2, high)
+        crossed = rises(torch.where(high_at_start, low, high)) != high_at_start
+        # What did not end the search becomes the other end of the bracket.
+        high = torch.where(searching & high_at_start & ~crossed, low, high)
+        low = torch.where(searching & ~high_at_start & ~crossed, high, low)
+        searching = searching & ~crossed
+        if not searching.any():
+            break
+    for _ in range(bisections):
+        middle = (low + high) / 2
+        above = rises(middle)
+        low, high = torch.where(above, low, middle), torch.where(above, middle, high)
+    return torch.where(searching, torch.full_like(start, float("nan")), (low + high) / 2)
+
+
+class CriticalSharpness(Probe):
+    """Measure the critical sharpness ``2 / eta_c`` along the optimizer's update at chosen times.
+
+    The direction is the update with every tensor's own learning rate in it, so ``eta_c`` is the
+    critical *base* learning rate; all passes use the batch that gave the gradient.
+
+    Args:
+        lr: Base learning rate, the same for every member.
+        at: Steps at which to measure.
+
+    Results: ``critical_sharpness``, shape (members, len(at)), in units of 1 / learning rate.
+    """
+
+    def __init__(self, lr: float, at: Sequence[int]) -> None:
+        self._lr = lr
+        self._at = frozenset(at)
+        self._start: Tensor | None = None
+        self._values: list[Tensor] = []
+
+    def observe(self, moment: Moment) -> None:
+        """Search along this step's update, from where the last search ended."""
+        if moment.step not in self._at:
+            return
+
+        def losses(step: Tensor) -> Tensor:
+            moved = {
+                name: p + moment.updates[name] * step.view(-1, *(1 for _ in p.shape[1:]))
+                for name, p in moment.params.items()
+            }
+            return moment.losses(moved, moment.batch)
+
+        ones = torch.ones_like(next(iter(moment.params.values())).flatten(1)[:, 0])
+        start = ones if self._start is None else self._start
+        step = critical_step(losses, start)
+        self._start = torch.where(step.isfinite(), step, ones)
+        self._values.append(2 / (step * self._lr))
+
+    def result(self) -> dict[str, Tensor]:
+        """Give the curve of every member."""
+        return {"critical_sharpness": torch.stack(self._values, dim=1)}

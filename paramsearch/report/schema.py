@@ -1,0 +1,88 @@
+"""The shape of what the figures read: parts of ``summary.json`` and ``certificate.json``.
+
+Every list of losses is (LRs, seeds) and every list of sharpness (steps, seeds); ``None`` stands for
+a run that diverged.
+"""
+
+from typing import TypedDict
+
+Seeds = list[float | None]
+
+
+class ScaleCurves(TypedDict):
+    """What one rule did at one scale of a search."""
+
+    scale: int
+    lrs: list[float]
+    losses: list[Seeds]
+    sharpness_steps: list[int]
+    sharpness: list[Seeds]
+
+
+class Trial(TypedDict):
+    """One candidate of a search, and the best score up to it."""
+
+    trial: int
+    score: float
+    best: float
+
+
+class StartAndFound(TypedDict):
+    """The curves of the rule that a search started from and of the one it ended with."""
+
+    start: list[ScaleCurves]
+    found: list[ScaleCurves]
+
+
+class Base(TypedDict):
+    """The tuned base model; ``optimum`` is its learning rate."""
+
+    optimum: float
+
+
+class SearchSummary(TypedDict):
+    """What is drawn of ``summary.json``; ``history`` may also be the best scores alone."""
+
+    arch: str
+    task: str
+    axis: str
+    optimizer: str
+    curves: StartAndFound
+    history: list[Trial] | list[float]
+    base: Base
+
+
+class ScaleEvidence(TypedDict):
+    """What one rule did at one scale of a verification; ``None`` where it cannot be told."""
+
+    lrs: list[float]
+    losses: list[Seeds]
+    optimum: float | None
+    best_loss: float | None
+    transferred_loss: float | None
+    regret: float | None
+
+
+class RuleEvidence(TypedDict):
+    """One rule on every scale (keys are scales, as text: JSON has no other keys)."""
+
+    scales: dict[str, ScaleEvidence]
+    drift_octaves: float | None
+    drift_per_decade: float | None
+
+
+class Verdict(TypedDict):
+    """What the certificate says in the end."""
+
+    passed: bool
+    sentence: str
+
+
+class Certificate(TypedDict):
+    """The part of ``certificate.json`` that is drawn."""
+
+    axis: str
+    base_scale: int
+    base_lr: float
+    rules: dict[str, RuleEvidence]
+    verdict: Verdict

@@ -1,0 +1,105 @@
+"""The picture of a search: curves under the start rule above those under the found rule."""
+
+# pyright: reportUnknownMemberType=false
+# (matplotlib leaves the types of its keyword arguments open)
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from paramsearch.report.canvas import INK, Colour, canvas, colours, dress, headline, save
+from paramsearch.report.curves import Curve, draw, frame, lr_panel, plain_log
+from paramsearch.report.schema import ScaleCurves, SearchSummary
+from paramsearch.score.curve import optimum
+
+
+def search_figure(summary: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
+    """Draw loss and critical sharpness per scale before and after, and the score over the trials.
+
+    Args:
+        summary: A ``SearchSummary``, as ``summary.json`` holds it; more keys do no harm.
+        path: Where to; ends in .png, .svg or .pdf.
+
+    Raises:
+        ParamsearchError: The path has another ending, or its folder does not exist.
+    """
+    data = cast(SearchSummary, summary)
+    both = {"Start rule": data["curves"]["start"], "Found rule": data["curves"]["found"]}
+    palette = colours([cell["scale"] for cells in both.values() for cell in cells])
+    figure = canvas(14, 7.4)
+    panels = figure.subplot_mosaic("LSH\nlsH", width_ratios=[1.15, 1.0, 0.8])
+    for (name, cells), (left, middle) in zip(both.items(), ("LS", "ls"), strict=True):
+        _losses(panels[left], name, cells, data["base"]["optimum"], palette)
+        _sharpness(panels[middle], name, cells, palette)
+    for upper, lower in ("Ll", "Ss"):
+        panels[lower].sharex(panels[upper])
+        panels[lower].sharey(panels[upper])
+    frame(panels["L"], [_loss(cell) for cells in both.values() for cell in cells])
+    for key in "LlSs":
+        plain_log(panels[key])
+    _history(panels["H"], data["history"])
+    panels["L"].legend(title=data["axis"], fontsize=8.5, title_fontsize=9, frameon=False)
+    names = f"{data['arch']} on {data['task']}, {data['optimizer']}, scaled in {data['axis']}"
+    headline(figure, f"{names}: under a good rule the curves of all scales coincide")
+    save(figure, path)
+
+
+def _loss(cell: ScaleCurves) -> Curve:
+    return Curve.of(cell["lrs"], cell["losses"])
+
+
+def _losses(
+    axes: Axes,
+    name: str,
+    cells: Sequence[ScaleCurves],
+    base_lr: float,
+    palette: Mapping[int, Colour],
+) -> None:
+    curves = {cell["scale"]: _loss(cell) for cell in cells}
+    optima = {cell["scale"]: _optimum(cell) for cell in cells}
+    lr_panel(axes, curves, optima, base_lr, palette)
+    found = [np.log2(lr) for lr in optima.values() if lr is not None]
+    drift = f": the best LR drifts {max(found) - min(found):.2f} octaves" if found else ""
+    dress(axes, f"{name}{drift}", "base learning rate", "loss at the end")
+
+
+def _optimum(cell: ScaleCurves) -> float | None:
+    best = optimum(cell["lrs"], np.array(cell["losses"], dtype=float))  # None becomes nan
+    return None if best is None else best.lr
+
+
+def _sharpness(
+    axes: Axes, name: str, cells: Sequence[ScaleCurves], palette: Mapping[int, Colour]
+) -> None:
+    axes.set_yscale("log")
+    for cell in sorted(cells, key=lambda cell: cell["scale"]):
+        curve = Curve.of(cell["sharpness_steps"], cell["sharpness"])
+        draw(axes, curve, palette[cell["scale"]], str(cell["scale"]))
+    dress(axes, f"{name}: sharpness along the update", "step", r"critical sharpness 2/$\eta_c$")
+
+
+def _history(axes: Axes, history: Sequence[Any]) -> None:
+    """Best score so far; where the summary has it, also the score of each candidate as a dot."""
+    best = np.array([row["best"] if isinstance(row, dict) else row for row in history], dtype=float)
+    trials = np.arange(1, len(best) + 1)
+    dress(axes, "Best score so far: lower is better", "trial", "score")
+    if not len(best):
+        return
+    if isinstance(history[0], dict):
+        axes.plot(trials, [row["score"] for row in history], ".", color="#c4c4c4", ms=4)
+    axes.step(trials, best, where="post", color=INK, linewidth=1.7)
+    axes.plot(trials[-1], best[-1], "o", color=INK, ms=6)
+    end, below = (trials[-1], best[-1]), (0, -16)
+    axes.annotate(f"{best[-1]:.3g}", end, below, textcoords="offset points", ha="right", color=INK)
+    # Candidates that diverged score far above; what one wants to see is the line.
+    if best.min() > 0:
+        axes.set_yscale("log")
+        room = (best.max() / best.min()) ** 0.1 * 1.02
+        axes.set_ylim(best.min() / room, best.max() * room)
+        plain_log(axes)
+    else:
+        room = 0.1 * np.ptp(best) + 1e-3
+        axes.set_ylim(best.min() - room, best.max() + room)

@@ -1,0 +1,1 @@
+"""Rules: exponents, gauge, spaces, and plugging a rule into a model."""

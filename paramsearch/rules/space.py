@@ -1,0 +1,194 @@
+"""A space: which exponents a search may choose, between which bounds, in which steps."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from paramsearch.catalog import find
+from paramsearch.errors import ParamsearchError
+from paramsearch.rules.encoding import Encoding, Place, Variable
+from paramsearch.rules.gauge import DEGREES
+from paramsearch.rules.group import Exponent, Frozen, Match
+from paramsearch.rules.matching import Groups, separating_matches
+from paramsearch.rules.yaml_file import read_yaml, validate
+from paramsearch.tracing.tensor import TensorInfo
+
+_TOLERANCE = 1e-9
+
+
+class Choice(Frozen):
+    """The values one exponent may take: ``low, low + step, ..., high``; a number alone fixes it.
+
+    Attributes:
+        low: Smallest value.
+        high: Largest value.
+        step: Distance of neighbours.
+        start: Where a blind search starts.
+
+    Example:
+        >>> Choice.model_validate(-0.5).start
+        -0.5
+    """
+
+    low: Exponent
+    high: Exponent
+    step: Exponent = Field(gt=0)
+    start: Exponent
+
+    @model_validator(mode="before")
+    @classmethod
+    def _number_is_fixed(cls, data: object) -> object:
+        if isinstance(data, int | float) and not isinstance(data, bool):
+            return {"low": data, "high": data, "step": 1, "start": data}
+        return data
+
+    @model_validator(mode="after")
+    def _is_a_grid(self) -> "Choice":
+        if not self.low <= self.start <= self.high:
+            raise ValueError(
+                f"received low {self.low:g}, start {self.start:g}, high {self.high:g}; "
+                "allowed: low <= start <= high"
+            )
+        for key, value in (("high", self.high), ("start", self.start)):
+            steps = (value - self.low) / self.step
+            if abs(steps - round(steps)) > _TOLERANCE:
+                raise ValueError(
+                    f"received {key} {value:g} with low {self.low:g} and step {self.step:g}; "
+                    f"allowed: {key} a whole number of steps above low"
+                )
+        return self
+
+
+class SpaceGroup(Frozen):
+    """What is free for the tensors of one match; a quantity left out is fixed at 0."""
+
+    match: Match
+    init: dict[str, Choice] = Field(default={})
+    lr: dict[str, Choice] = Field(default={})
+    weight_decay: dict[str, Choice] = Field(default={})
+    eps: dict[str, Choice] = Field(default={})
+
+    def choices(self) -> dict[str, dict[str, Choice]]:
+        """Give quantity -> axis -> choice, of the quantities that the group states."""
+        every = {
+            "init": self.init,
+            "lr": self.lr,
+            "weight_decay": self.weight_decay,
+            "eps": self.eps,
+        }
+        return {quantity: by_axis for quantity, by_axis in every.items() if by_axis}
+
+
+class Space(Frozen):
+    """Which exponents are free, with their bounds and steps.
+
+    Attributes:
+        paramsearch: Version of the format: 1.
+        name: What to call it.
+        gauge: ``no-multipliers``: of the rules with the same training runs only the one without
+            multipliers is looked at, so ``multiplier`` cannot be stated.
+        axes: The axes of the rules.
+        groups: Matched in order; the first that matches a tensor says what is free for it.
+        description: What it is for.
+
+    Example:
+        >>> Space.load("width").axes
+        ('width',)
+    """
+
+    paramsearch: Literal[1] = 1
+    name: str = Field(min_length=1)
+    gauge: Literal["no-multipliers"]
+    axes: tuple[str, ...] = Field(min_length=1)
+    groups: tuple[SpaceGroup, ...] = Field(min_length=1)
+    description: str = ""
+
+    @model_validator(mode="after")
+    def _knows_its_axes(self) -> "Space":
+        for index, group in enumerate(self.groups):
+            for quantity, by_axis in group.choices().items():
+                for axis in by_axis:
+                    if axis not in self.axes:
+                        raise ValueError(
+                            f"groups.{index}.{quantity}: received axis '{axis}'; allowed: the "
+                            f"space's axes, {', '.join(self.axes)}"
+                        )
+        return self
+
+    @classmethod
+    def load(cls, name: str | Path) -> "Space":
+        """Load a space by shipped name or by path.
+
+        Args:
+            name: For instance ``"width"`` or ``"my/space.yaml"``.
+
+        Returns:
+            The space.
+
+        Raises:
+            ParamsearchError: Unknown name or malformed file.
+        """
+        path = find("space", str(name))
+        return validate(cls, path, read_yaml(path))
+
+    def encode(self, groups: Groups, optimizer: str) -> Encoding:
+        """Lay the space over the groups of a model.
+
+        Args:
+            groups: Of the model; tensors of one group share their exponents.
+            optimizer: Of the rules.
+
+        Returns:
+            The free exponents, and the way from values to rules and back.
+
+        Raises:
+            ParamsearchError: A group that no entry of the space matches, or that two entries
+                claim parts of; a quantity that the optimizer does not have.
+
+        Example:
+            >>> weight = TensorInfo("w", (8, 8), "linear", "hidden", 8, 8, {}, False, "hidden")
+            >>> [v.label for v in Space.load("width").encode({"hidden": [weight]}, "sgd").variables]
+            ['hidden init width', 'hidden lr width']
+        """
+        matches = separating_matches(groups)
+        variables: list[Variable] = []
+        places: list[Place] = []
+        for label, tensors in groups.items():
+            fixed: dict[tuple[str, str], float] = {}
+            for quantity, by_axis in self._entry(label, tuple(tensors)).choices().items():
+                self._check(quantity, optimizer)
+                for axis, choice in by_axis.items():
+                    if choice.low == choice.high:
+                        fixed[quantity, axis] = choice.start
+                    else:
+                        bounds = (choice.low, choice.high, choice.step, choice.start)
+                        variables.append(Variable(label, quantity, axis, *bounds))
+            places.append(Place(label, matches[label], tuple(tensors), fixed))
+        return Encoding(optimizer, self.axes, tuple(variables), tuple(places))
+
+    def _entry(self, label: str, tensors: tuple[TensorInfo, ...]) -> SpaceGroup:
+        found: list[int | None] = [
+            next((i for i, group in enumerate(self.groups) if group.match.matches(tensor)), None)
+            for tensor in tensors
+        ]
+        for index, tensor in zip(found, tensors, strict=True):
+            if index is None:
+                raise ParamsearchError(
+                    f"space '{self.name}' has no group that matches {tensor.name} "
+                    f"({tensor.role}, {tensor.op}); add one to its groups"
+                )
+            if index != found[0]:
+                raise ParamsearchError(
+                    f"space '{self.name}' tells {tensors[0].name} and {tensor.name} apart, which "
+                    f"are both in group '{label}' of the model and share their exponents"
+                )
+        assert found[0] is not None
+        return self.groups[found[0]]
+
+    def _check(self, quantity: str, optimizer: str) -> None:
+        if quantity not in DEGREES[optimizer].shifts:
+            raise ParamsearchError(
+                f"space '{self.name}' states {quantity}, which {optimizer} does not have; "
+                f"allowed: {', '.join(DEGREES[optimizer].shifts)}"
+            )

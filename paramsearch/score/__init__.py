@@ -1,0 +1,1 @@
+"""Curves -> collapse, transfer metrics, score."""

@@ -1,0 +1,55 @@
+"""What was measured of one rule at one scale: the curves that are scored and drawn."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Curves of one rule at one scale; seeds are the last dimension throughout.
+
+    Attributes:
+        scale: Size along the axis.
+        ratio: Scale / base.
+        lrs: Base learning rates, increasing, shape (K,).
+        losses: Final losses, inf where diverged, (K, seeds).
+        survived: Share of the steps made before divergence, (K, seeds).
+        center: Index of the base optimum in ``lrs``; probes were taken there.
+        steps: Steps at which sharpness was measured, (T,).
+        sharpness: Critical sharpness, NaN where undetermined, (T, seeds).
+        probes: "<probe>/<group>" -> values, (seeds,).
+    """
+
+    scale: int
+    ratio: float
+    lrs: Array
+    losses: Array
+    survived: Array
+    center: int
+    steps: Array
+    sharpness: Array
+    probes: dict[str, Array]
+
+    def to_json(self) -> dict[str, Any]:
+        """Give plain lists, with null for what is not finite."""
+        return {
+            "scale": self.scale,
+            "ratio": self.ratio,
+            "lrs": self.lrs.tolist(),
+            "losses": _plain(self.losses),
+            "survived": self.survived.tolist(),
+            "center": self.center,
+            "sharpness_steps": self.steps.tolist(),
+            "sharpness": _plain(self.sharpness),
+            "probes": {name: _plain(values) for name, values in self.probes.items()},
+        }
+
+
+def _plain(values: Array) -> list[Any]:
+    """Turn an array into lists whose non-finite entries are None, as JSON needs."""
+    return np.where(np.isfinite(values), values.astype(object), None).tolist()

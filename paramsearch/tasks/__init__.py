@@ -1,0 +1,1 @@
+"""Tasks: deterministic streams of batches."""

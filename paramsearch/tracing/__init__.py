@@ -1,0 +1,1 @@
+"""Model -> graph of parameter tensors -> axes, roles, groups."""

@@ -1,0 +1,43 @@
+"""Run a model once under the recorder."""
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from paramsearch.tracing.recorder import Recorder
+from paramsearch.tracing.recording import Recording
+
+
+@contextmanager
+def seeded() -> Generator[None]:
+    """Run with torch's own generator at seed 0, and leave it as it was."""
+    generator = torch.default_generator
+    state = generator.get_state()
+    generator.manual_seed(0)
+    try:
+        yield
+    finally:
+        generator.set_state(state)
+
+
+def run_recorded(
+    model: nn.Module, inputs: Any, forward: Callable[[], Any], loss: Callable[[Any], Tensor]
+) -> tuple[Recording, Tensor]:
+    """Run forward and loss of a model and record them.
+
+    Args:
+        model: The model whose parameters are followed.
+        inputs: Any nest of tensors that enter it.
+        forward: Runs the model on the inputs.
+        loss: Makes a tensor of its output.
+
+    Returns:
+        The recording, and the loss with its autograd graph.
+    """
+    recorder = Recorder(model, inputs)
+    with seeded(), recorder:
+        value = loss(forward())
+    return recorder.finish(value), value

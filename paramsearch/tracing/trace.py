@@ -1,0 +1,206 @@
+"""Trace a model: run one training step, find what each parameter tensor is and how it grows."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import networkx as nx
+import torch
+from torch import Tensor, nn
+
+from paramsearch.errors import ParamsearchError, unknown_name
+from paramsearch.scale import Scale
+from paramsearch.tasks.catalog import load_task
+from paramsearch.tasks.task import Task
+from paramsearch.tracing.arch import Arch, load_arch
+from paramsearch.tracing.assemble import assemble, shapes_of
+from paramsearch.tracing.flow import tensor_graph
+from paramsearch.tracing.groups import place_groups
+from paramsearch.tracing.growth import Shapes, growth, scales
+from paramsearch.tracing.recording import Recording
+from paramsearch.tracing.run import run_recorded, seeded
+from paramsearch.tracing.tensor import TensorInfo
+
+_BATCHES = 4  # tried while a tensor without gradient remains: routed tensors need the right batch
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What is known about a model from one recorded training step and two builds per axis.
+
+    Attributes:
+        arch: Name of the architecture.
+        task: Name of the task.
+        scale: Axis -> size at which the model was traced.
+        tensors: One entry per parameter tensor, in the order of ``named_parameters()``.
+        graph: Parameters, merges (``add:1``, ``mul:1``, ...), ``input`` and ``loss``; node
+            attributes ``kind``, ``op``, ``module``, ``source``, ``stream``, ``branch``.
+        unused: Names of the tensors that received no gradient.
+    """
+
+    arch: str
+    task: str
+    scale: Mapping[str, int]
+    tensors: tuple[TensorInfo, ...]
+    graph: "nx.DiGraph[str]"
+    unused: tuple[str, ...]
+
+    def groups(self, by: str = "role") -> dict[str, tuple[TensorInfo, ...]]:
+        """Give the groups of tensors that share exponents.
+
+        Args:
+            by: ``"role"`` for one group per role (and op where needed), ``"place"`` to split these
+                by place in the graph of tensors; repeated blocks fall together in both.
+
+        Returns:
+            Name of the group -> its tensors, in the order of the tensors.
+
+        Raises:
+            ParamsearchError: ``by`` is neither.
+        """
+        if by not in ("role", "place"):
+            raise unknown_name("grouping", by, ["role", "place"])
+        names = {tensor.name: tensor.group for tensor in self.tensors}
+        if by == "place":
+            names = place_groups(names, self.graph)
+        result: dict[str, tuple[TensorInfo, ...]] = {}
+        for tensor in self.tensors:
+            tensor = replace(tensor, group=names[tensor.name])
+            result[tensor.group] = (*result.get(tensor.group, ()), tensor)
+        return result
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the trace as JSON-able values; ``axes`` holds the power of each dimension."""
+        return {
+            "arch": self.arch,
+            "task": self.task,
+            "scale": dict(self.scale),
+            "tensors": [_tensor_json(tensor) for tensor in self.tensors],
+            "groups": {name: [t.name for t in ts] for name, ts in self.groups().items()},
+            "places": {name: [t.name for t in ts] for name, ts in self.groups("place").items()},
+            "unused": list(self.unused),
+            "nodes": [{"name": name, **self.graph.nodes[name]} for name in self.graph],
+            "edges": [list(edge) for edge in self.graph.edges],
+        }
+
+
+def _tensor_json(tensor: TensorInfo) -> dict[str, Any]:
+    axes = {axis: list(powers) for axis, powers in tensor.growth.items() if any(powers)}
+    return {
+        "name": tensor.name,
+        "shape": list(tensor.shape),
+        "op": tensor.op,
+        "role": tensor.role,
+        "fan_in": tensor.fan_in,
+        "fan_out": tensor.fan_out,
+        "axes": axes,
+        "group": tensor.group,
+        "residual": tensor.residual,
+        "tied": list(tensor.tied),
+    }
+
+
+def trace(
+    arch: Arch | str,
+    *,
+    axis: str | None = None,
+    task: Task | None = None,
+    scale: Scale | None = None,
+) -> Trace:
+    """Trace an architecture at one scale.
+
+    Runs one real training step (forward, loss, backward) and builds the model once more per axis,
+    doubled along it. A dimension that doubles grows with power 1; one that quadruples, 2.
+
+    Args:
+        arch: The architecture, or its name or path.
+        axis: An axis that must scale something.
+        task: Gives batches and the loss; by default the architecture's own task.
+        scale: Where to trace; axes left out stand at their base.
+
+    Returns:
+        The trace.
+
+    Raises:
+        ParamsearchError: The model fails to build or to train (says at which stage), the axis does
+            not exist, or it scales nothing.
+
+    Example:
+        >>> [tensor.role for tensor in trace("mlp").tensors if tensor.name.endswith("weight")]
+        ['input', 'hidden', 'hidden', 'output']
+    """
+    arch = load_arch(arch) if isinstance(arch, str) else arch
+    task = load_task(arch.task) if task is None else task
+    for name in (*(scale or {}), *([axis] if axis else [])):
+        if name not in arch.axes:
+            raise unknown_name(f"axis of '{arch.name}'", name, arch.axes)
+    at = {**arch.axes, **(scale or {})}
+    model = _build(arch, task, at)
+    grown = {name: _shapes_doubled(arch, task, at, name) for name in arch.axes}
+    base = shapes_of(model)
+    if axis and not scales(base, grown[axis]):
+        raise ParamsearchError(
+            f"axis '{axis}' of architecture '{arch.name}' scales nothing: doubling it from "
+            f"{at[axis]} to {2 * at[axis]} changes neither a shape nor the set of tensors"
+        )
+    recording = _train_step(arch, task, model)
+    unused = tuple(name for name, p in model.named_parameters() if p.grad is None)
+    tensors = assemble(model, recording.uses, growth(base, grown), recording, unused)
+    return Trace(arch.name, task.name, at, tensors, tensor_graph(recording), unused)
+
+
+def _stage(arch: Arch, stage: str, run: Callable[[], Any]) -> Any:
+    """Run the user's code; say whose it is and what it was doing when it fails."""
+    try:
+        return run()
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ParamsearchError(f"architecture '{arch.name}' fails at {stage}: {reason}") from error
+
+
+def _build(arch: Arch, task: Task, scale: Scale) -> nn.Module:
+    sizes = ", ".join(f"{axis}={size}" for axis, size in scale.items())
+    with seeded():
+        model = _stage(arch, f"build at {sizes}", lambda: arch.model(task.dims, scale))
+    if not isinstance(model, nn.Module):
+        raise ParamsearchError(
+            f"architecture '{arch.name}': build must return a torch.nn.Module; received {model!r}"
+        )
+    return model.train()
+
+
+def _shapes_doubled(arch: Arch, task: Task, scale: Scale, axis: str) -> Shapes:
+    """Build the model doubled along one axis, without memory where it allows that."""
+    doubled = {**scale, axis: 2 * scale[axis]}
+    try:
+        with torch.device("meta"):
+            return shapes_of(arch.model(task.dims, doubled))
+    except Exception:  # the factory computes with values: build it for real
+        return shapes_of(_build(arch, task, doubled))
+
+
+def _train_step(arch: Arch, task: Task, model: nn.Module) -> Recording:
+    """Record steps until every tensor has a gradient, a few at most; the last one counts."""
+    uses: dict[str, list[Any]] = {}
+    recording = None
+    for step in range(_BATCHES):
+        inputs, target = task.batch(step)
+        inputs, target = inputs.cpu(), target.cpu()
+
+        def forward(inputs: Tensor = inputs) -> Any:
+            return _stage(arch, "forward", lambda: model(inputs))
+
+        def loss(output: Any, target: Tensor = target) -> Tensor:
+            return _stage(arch, "loss", lambda: task.loss(output, target))
+
+        latest, value = run_recorded(model, inputs, forward, loss)
+        _stage(arch, "backward", partial(torch.autograd.backward, value))
+        recording = recording or latest
+        for name, found in latest.uses.items():
+            known = uses.setdefault(name, [])
+            known += [use for use in found if use not in known]
+        if all(p.grad is not None for p in model.parameters()):
+            break
+    assert recording is not None
+    return Recording(recording.nodes, uses)

@@ -1,0 +1,1 @@
+"""The population engine, its optimizers and the probe interface."""

@@ -1,0 +1,62 @@
+"""An evaluator without training: the score is the distance from a hidden rule."""
+
+import functools
+import random
+
+from paramsearch.discovery.evaluate import BaseCurve, Evaluation
+from paramsearch.rules.rule import Rule
+
+LRS = [0.01, 0.02, 0.04]
+
+
+@functools.cache
+def hidden_groups(name, optimizer):
+    rule = Rule.load(name, optimizer=optimizer).canonical()
+    return {group.match.role: group for group in rule.groups}
+
+
+class FakeEvaluator:
+    """Scores |exponent - hidden exponent|, summed over groups, plus noise of each seed."""
+
+    hidden = "mup"
+    noise = 0.01
+    indifferent = ()  # (role, quantity) that does not matter
+    stop_after = None  # calls of evaluate before Ctrl-C
+
+    def __init__(self, setting=None, on_steps=None):
+        self.setting, self.member_steps, self.calls = setting, 0, []
+
+    def base(self):
+        return BaseCurve(32, LRS, [[1.0], [0.5], [float("inf")]], 0.02, 0.02, 0.5)
+
+    def evaluate(self, rules, seeds):
+        if self.stop_after is not None and len(self.calls) >= self.stop_after:
+            raise KeyboardInterrupt
+        self.calls.append((len(rules), tuple(seeds)))
+        return [self._evaluation(rule.canonical(), seeds) for rule in rules]
+
+    def _evaluation(self, rule, seeds):
+        by_role = hidden_groups(self.hidden, rule.optimizer)
+        distance = 0.0
+        for group in rule.groups:
+            for quantity in ("init", "lr"):
+                if (group.match.role, quantity) not in self.indifferent:
+                    gap = group.exponent(quantity, "width")
+                    gap -= by_role[group.match.role].exponent(quantity, "width")
+                    distance += abs(gap)
+        shared = [random.Random(seed).gauss(0, self.noise) for seed in seeds]
+        per_seed = tuple(distance + noise for noise in shared)
+        mean = sum(per_seed) / len(per_seed)
+        spread = self.noise / len(per_seed) ** 0.5
+        losses = [[distance + 1.0 + lr] * len(seeds) for lr in LRS]
+        curves = [
+            {
+                "scale": scale,
+                "lrs": LRS,
+                "losses": losses,
+                "sharpness_steps": [1, 5],
+                "sharpness": [[1.0] * len(seeds), [2.0] * len(seeds)],
+            }
+            for scale in (32, 64)
+        ]
+        return Evaluation(mean, spread, per_seed, {"distance": distance}, curves)

@@ -1,0 +1,233 @@
+import json
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+from fake_evaluator import FakeEvaluator
+from rich.console import Console
+from typer.testing import CliRunner
+
+import paramsearch
+from paramsearch.cli import search_job
+from paramsearch.cli.failures import plain_failures
+from paramsearch.cli.main import app
+from paramsearch.cli.progress import shown
+from paramsearch.discovery.progress import Progress
+
+SEARCH = ["search", "mlp", "--axis", "width", "--budget", "40"]
+FILES = {"lock", "report.png", "rule.yaml", "summary.json", "timing.json", "trials.db"}
+
+
+def run(*words):
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+@pytest.fixture(autouse=True)
+def evaluator(monkeypatch):
+    class Fake(FakeEvaluator):
+        pass
+
+    monkeypatch.setattr(search_job, "Evaluator", Fake)
+    return Fake
+
+
+def bytes_of(folder):
+    return {name: (folder / name).read_bytes() for name in ("rule.yaml", "summary.json")}
+
+
+def test_search_leaves_everything_and_prints_a_table(tmp_path):
+    ended = run(*SEARCH, "--blind", "--out", tmp_path / "a")
+    assert ended.exit_code == 0, ended.stderr
+    assert {
+        p.name.removesuffix("-wal").removesuffix("-shm") for p in (tmp_path / "a").iterdir()
+    } == FILES
+    assert "nearest: m" in ended.stdout and "hidden" in ended.stdout
+    assert "search: 40/40 trials" in ended.stderr
+    assert paramsearch.Rule.load(tmp_path / "a" / "rule.yaml").source.startswith(
+        "paramsearch search"
+    )
+
+
+def test_search_json_is_one_object_with_the_schema(tmp_path):
+    ended = run(*SEARCH, "--out", tmp_path / "a", "--json")
+    summary = json.loads(ended.stdout)
+    keys = "paramsearch arch task axis optimizer space objective sampler seed blind command base"
+    keys += " rule groups score start_score baselines curves history nearest trials member_steps"
+    assert set(keys.split()) <= set(summary)
+    assert summary["base"]["losses"][2] == [None]
+    entry = summary["groups"][0]["lr"]["width"]
+    assert {"value", "low", "high", "determined"} <= set(entry)
+    assert {"mup", "sp"} <= set(summary["baselines"])
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run folder of an uninterrupted search."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search_job, "Evaluator", FakeEvaluator)
+        ended = run(*SEARCH, "--out", folder)
+    assert ended.exit_code == 0, ended.stderr
+    return folder
+
+
+@pytest.mark.parametrize("stop_after", [0, 1, 4])
+def test_an_interrupted_search_resumes_to_the_same_bytes(tmp_path, evaluator, whole, stop_after):
+    broken = tmp_path / "broken"
+    evaluator.stop_after = stop_after
+    ended = run(*SEARCH, "--out", broken)
+    assert ended.exit_code == 130
+    assert "stopped after" in ended.stderr and f"--out {broken} --resume" in ended.stderr
+    assert not (broken / "rule.yaml").exists()
+    evaluator.stop_after = None
+    assert run(*SEARCH, "--out", broken, "--resume").exit_code == 0
+    assert bytes_of(broken) == bytes_of(whole)
+
+
+def test_resuming_a_finished_run_trains_nothing(evaluator, whole):
+    before = bytes_of(whole)
+    evaluator.stop_after = 0
+    assert run(*SEARCH, "--out", whole, "--resume").exit_code == 0
+    assert bytes_of(whole) == before
+
+
+def test_the_command_in_the_summary_gives_the_same_rule(tmp_path):
+    run(*SEARCH, "--blind", "--seed", 3, "--out", tmp_path / "a")
+    command = json.loads((tmp_path / "a" / "summary.json").read_text())["command"]
+    assert run(*command.split()[1:], "--out", tmp_path / "b").exit_code == 0
+    assert bytes_of(tmp_path / "a") == bytes_of(tmp_path / "b")
+
+
+def test_blind_sees_no_published_rule_before_the_end(tmp_path, evaluator, monkeypatch):
+    order = []
+    original = search_job.published_rules
+    monkeypatch.setattr(
+        search_job, "published_rules", lambda *a: order.append("rules") or original(*a)
+    )
+    measure = evaluator.evaluate
+    monkeypatch.setattr(evaluator, "evaluate", lambda *a: order.append("trial") or measure(*a))
+    summary = json.loads(run(*SEARCH, "--blind", "--out", tmp_path / "a", "--json").stdout)
+    assert order[-1] == "rules" and order.count("rules") == 1
+    assert summary["baselines"] == {} and summary["nearest"]["name"]
+
+
+def test_python_search_gives_what_the_files_hold(tmp_path):
+    result = paramsearch.search("mlp", axis="width", budget=20, out=tmp_path / "a")
+    assert result.rule == paramsearch.Rule.load(tmp_path / "a" / "rule.yaml")
+    assert result.summary == json.loads((tmp_path / "a" / "summary.json").read_text())
+    assert result.groups == result.summary["groups"]
+
+
+def test_the_default_folder_is_new_each_time(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first = paramsearch.search("mlp", axis="width", budget=8)
+    second = paramsearch.search("mlp", axis="width", budget=8)
+    assert [str(r.folder) for r in (first, second)] == [
+        "runs/mlp-width-adam",
+        "runs/mlp-width-adam-2",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "match"),
+    [
+        (["search", "mpl"], "unknown architecture 'mpl'; did you mean 'mlp'?"),
+        ([*SEARCH, "--optimizer", "adamm"], "unknown optimizer 'adamm'; did you mean 'adam"),
+        ([*SEARCH, "--task", "digit"], "unknown task 'digit'; did you mean 'digits'?"),
+        ([*SEARCH, "--space", "widht"], "unknown space 'widht'; did you mean 'width'?"),
+        ([*SEARCH, "--objective", "x"], "unknown objective 'x' (known:"),
+        ([*SEARCH, "--sampler", "CMB"], "unknown sampler 'CMB'; did you mean"),
+        ([*SEARCH, "--device", "tpu9"], "device 'tpu9' cannot be used"),
+        ([*SEARCH, "--budget", "0"], "budget must be at least 1 trial; received 0"),
+        ([*SEARCH, "--resume"], "holds no run to resume"),
+        (["search", "mlp", "--axis", "depth"], "unknown space 'depth'"),
+        (["search", "mlp", "--axis", "depth", "--space", "width"], "choose another --space"),
+        (["search", "mlp", "--axis", "height", "--space", "width"], "'height'"),
+        (["verify", "mup", "--scales", "a,b"], "--scales must be whole numbers"),
+        (["verify", "runs/none", "--scales", "512"], "run folder runs/none does not exist"),
+        (["trace", "mlp", "--axis", "height"], "'height'"),
+        (["trace", "none.py"], "architecture file 'none.py' does not exist"),
+        (["list", "arch"], "unknown kind 'arch'; did you mean 'archs'?"),
+        (["report", "runs/none"], "run folder runs/none does not exist"),
+    ],
+)
+def test_bad_input_is_one_sentence(words, match, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ended = run(*words)
+    assert ended.exit_code == 2
+    assert ended.stderr.startswith("error: ") and match in ended.stderr
+    assert ended.stderr.count("\n") == 1 and ended.stdout == ""
+    assert not list(tmp_path.glob("runs/*/*.yaml"))
+
+
+@pytest.mark.parametrize("words", [["search"], ["serch"], [*SEARCH, "--budget", "many"]])
+def test_usage_errors_exit_with_2(words):
+    assert run(*words).exit_code == 2
+
+
+def test_an_existing_run_is_not_overwritten(whole):
+    ended = run(*SEARCH, "--out", whole)
+    assert ended.exit_code == 2 and "already holds a finished run" in ended.stderr
+    other = run(*SEARCH, "--seed", 1, "--out", whole, "--resume")
+    assert other.exit_code == 2 and "seed is 0 there and 1 here" in other.stderr
+
+
+@pytest.mark.parametrize("kind", ["archs", "spaces", "objectives", "rules", "optimizers", "tasks"])
+def test_list(kind):
+    names = json.loads(run("list", kind, "--json").stdout)[kind]
+    assert names and run("list", kind).stdout.split() == names
+
+
+def test_trace():
+    traced = json.loads(run("trace", "mlp", "--axis", "width", "--json").stdout)
+    wanted = {"name", "shape", "op", "role", "fan_in", "fan_out", "axes", "group"}
+    assert wanted <= set(traced["tensors"][0])
+    assert "hidden" in run("trace", "mlp").stdout
+
+
+def test_report_draws_again(whole):
+    (whole / "report.png").unlink()
+    ended = run("report", whole, "--json")
+    assert json.loads(ended.stdout) == {"written": [str(whole / "report.png")]}
+    assert (whole / "report.png").exists()
+
+
+FAILURES = [
+    (MemoryError(), 2, "error: out of memory;"),
+    (RuntimeError("CUDA out of memory. Tried"), 2, "error: out of memory;"),
+    (sqlite3.OperationalError("database or disk is full"), 2, "error: the run store"),
+    (OSError(28, "No space left on device", "a.json"), 2, "error: a.json: No space left"),
+    (KeyboardInterrupt(), 130, "stopped"),
+]
+
+
+@pytest.mark.parametrize(("error", "code", "words"), FAILURES, ids=lambda value: str(value)[:20])
+def test_failures_of_the_machine_are_one_sentence(error, code, words, capsys):
+    with pytest.raises(Exception) as caught, plain_failures():
+        raise error
+    assert caught.value.exit_code == code
+    assert capsys.readouterr().err.startswith(words)
+
+
+def test_our_own_faults_keep_their_traceback():
+    with pytest.raises(RuntimeError, match="a bug"), plain_failures():
+        raise RuntimeError("a bug")
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_progress(terminal):
+    console = Console(force_terminal=terminal, width=200, record=True)
+    with shown(console, "trials") as listen:
+        for done in (0, 8, 16):
+            listen(Progress("search", done, 16, 0.5, 1000 * done))
+        listen(Progress("polish", 3, None, 0.25, 20000))
+    if not terminal:
+        text = console.export_text()
+        assert "search: 16/16 trials, best 0.5" in text and "polish: 3 trials, best 0.25" in text
+
+
+def test_nothing_slow_is_imported_before_it_is_needed():
+    code = "import sys, paramsearch.cli.main; print({'nevergrad', 'matplotlib'} & set(sys.modules))"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.stdout.strip() == "set()", ended.stderr

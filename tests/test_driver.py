@@ -1,0 +1,254 @@
+import itertools
+import math
+
+import pytest
+from fake_evaluator import FakeEvaluator
+
+from paramsearch import Rule
+from paramsearch.discovery.driver import Driver
+from paramsearch.discovery.encoding import Choices
+from paramsearch.discovery.evaluate import Evaluation
+from paramsearch.discovery.ledger import Ledger, key_of
+from paramsearch.discovery.nearest import nearest, published_rules
+from paramsearch.discovery.polish import Box, climb, intervals, is_better, is_tied, snap
+from paramsearch.discovery.progress import silent
+from paramsearch.discovery.proposer import SAMPLERS, Proposer, Sampling
+from paramsearch.discovery.settings import SearchSettings
+from paramsearch.discovery.store import Store
+from paramsearch.discovery.summary import group_table, summarize
+from paramsearch.errors import ParamsearchError
+from paramsearch.rules.space import Space
+from paramsearch.tracing.tensor import TensorInfo
+
+
+def tensor(role, growth):
+    return TensorInfo(role, (8, 8), "linear", role, 8, 8, {"width": growth}, False, role)
+
+
+GROUPS = {
+    "input": (tensor("input", (1, 0)),),
+    "hidden": (tensor("hidden", (1, 1)),),
+    "output": (tensor("output", (0, 1)),),
+}
+ENCODING = Space.load("width").encode(GROUPS, "adam")
+MUP = tuple(ENCODING.indices(Rule.load("mup")))
+
+
+def settings(**changed):
+    asked = {"budget": 24, "generation": 8} | changed
+    return SearchSettings("mlp", "width", "adam", "digits", "width", "transfer", **asked)
+
+
+def driver(store, evaluator, published=None, **changed):
+    ledger = Ledger(evaluator, store)
+    return Driver(settings(**changed), ENCODING, ledger, published or {}, silent)
+
+
+@pytest.fixture
+def store(tmp_path):
+    opened = Store(tmp_path / "trials.db")
+    yield opened
+    opened.close()
+
+
+def evaluation(*per_seed, spread=0.1):
+    return Evaluation(sum(per_seed) / len(per_seed), spread, per_seed, {}, [])
+
+
+@pytest.mark.parametrize("counts", [(5, 9), (1, 13, 2), (3,), (9, 14, 9)])
+def test_choices_reach_every_grid_point_and_come_back(counts):
+    choices = Choices(counts)
+    for point in itertools.product(*map(range, counts)):
+        assert choices.point(choices.choices(point)) == point
+    assert {choices.point([c] * len(counts))[0] for c in range(choices.size)} == set(
+        range(counts[0])
+    )
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("counts", [(5,), (9, 15, 9, 15)])
+def test_proposals_repeat_and_begin_with_what_is_enqueued(sampler, counts):
+    start, other = (1,) * len(counts), (3,) * len(counts)
+    runs = []
+    for _ in range(2):
+        proposer = Proposer(counts, start, Sampling(sampler, seed=4, generation=6, budget=18))
+        proposer.enqueue([start, other])
+        runs.append([])
+        for _ in range(3):
+            points = proposer.ask(6)
+            runs[-1] += points
+            proposer.tell([float(sum(point)) for point in points])
+    assert runs[0] == runs[1]
+    assert runs[0][:2] == [start, other]
+    assert all(0 <= i < n for point in runs[0] for i, n in zip(point, counts, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("sampler", "counts", "match"),
+    [
+        ("LargeDiagCM", (5, 5), r"unknown sampler 'LargeDiagCM'; did you mean 'LargeDiagCMA'\?"),
+        ("Cobyla", (5, 5), "'Cobyla' cannot propose several candidates at a time"),
+        ("CMA", (), "leaves no exponent free"),
+        ("CMA", (1, 1), "leaves no exponent free"),
+    ],
+)
+def test_bad_samplers(sampler, counts, match):
+    with pytest.raises(ParamsearchError, match=match):
+        Proposer(counts, (0,) * len(counts), Sampling(sampler))
+
+
+def test_the_key_is_the_same_for_every_gauge():
+    rule = Rule.load("ntk")
+    keys = {key_of(r, [0, 1]) for r in (rule, rule.regauge("unit-init"), rule.canonical())}
+    assert len(keys) == 1
+    assert key_of(rule, [0]) not in keys
+
+
+def test_a_candidate_is_trained_once(store):
+    evaluator = FakeEvaluator()
+    ledger = Ledger(evaluator, store)
+    rule = ENCODING.rule(MUP, "a")
+    first = ledger.measure([rule, rule.regauge("unit-init")], [0], "search", 0)
+    again = ledger.measure([rule], [0], "search", 1)
+    assert evaluator.calls == [(1, (0,))]
+    assert [m.fresh for m in (*first, *again)] == [True, False, False]
+
+
+def test_members_count_the_shared_base_once_per_seeds(store):
+    ledger = Ledger(FakeEvaluator(), store)
+    rules = [ENCODING.rule(point, "a") for point in (MUP, ENCODING.start_indices)]
+    ledger.measure(rules, [0, 1], "search", 0)
+    ledger.measure(rules, [7], "polish", 0)
+    assert ledger.members() == 3 + (2 * 3 * 2 + 3 * 2) + (2 * 3 + 3)
+
+
+def test_blind_search_finds_the_hidden_rule(store):
+    evaluator = FakeEvaluator()
+    found = driver(store, evaluator, budget=60, polish_rounds=20).run()
+    assert found.rule.equivalent(
+        Rule.load("mup"), tensors=[t for ts in GROUPS.values() for t in ts]
+    )
+    assert found.steps[0].point == tuple(ENCODING.start_indices)
+    assert len({step.point for step in found.steps}) == len(found.steps) == 60
+    assert found.baselines == {}
+
+
+def test_search_and_polish_use_different_seeds(store):
+    evaluator = FakeEvaluator()
+    driver(store, evaluator, seed=2).run()
+    assert {seeds for _, seeds in evaluator.calls} == {(2000, 2001), (2002, 2003, 2004, 2005)}
+
+
+def test_known_rules_are_suggested_and_reported(store):
+    published = published_rules("adam", "width")
+    found = driver(store, FakeEvaluator(), published).run()
+    assert set(found.baselines) == set(published)
+    assert found.baselines["mup"].terms["distance"] == 0
+    assert MUP in [step.point for step in found.steps[: len(published) + 1]]
+
+
+def test_a_converged_sampler_ends_the_search(store):
+    small = Space.model_validate(
+        {
+            "name": "one",
+            "gauge": "no-multipliers",
+            "axes": ["width"],
+            "groups": [
+                {
+                    "match": {"name": "*"},
+                    "lr": {"width": {"low": -1, "high": 0, "step": 0.5, "start": 0}},
+                }
+            ],
+        }
+    ).encode({"hidden": GROUPS["hidden"]}, "adam")
+    asked = settings(budget=50, sampler="RandomSearch")
+    evaluator = FakeEvaluator()
+    evaluator.indifferent = [(None, "init"), (None, "lr"), ("hidden", "init"), ("hidden", "lr")]
+    steps = Driver(asked, small, Ledger(evaluator, store), {}, silent).explore()
+    assert len(steps) == 3
+
+
+def test_an_indifferent_exponent_is_undetermined(store):
+    evaluator = FakeEvaluator()
+    evaluator.indifferent = [("output", "lr")]
+    found = driver(store, evaluator, budget=40, polish_rounds=20).run()
+    table = {g["name"]: g for g in group_table(found, ENCODING, GROUPS)}
+    loose, tight = table["output"]["lr"]["width"], table["hidden"]["lr"]["width"]
+    assert (loose["low"], loose["high"], loose["determined"]) == (-2, 1.5, False)
+    assert loose["value"] * 2 == round(loose["value"] * 2)
+    assert tight == {"value": -1, "low": -1, "high": -1, "determined": True, "fixed": False}
+
+
+def test_the_summary_names_the_nearest_rule(store):
+    found = driver(store, FakeEvaluator(), budget=60, polish_rounds=20).run()
+    summary = summarize(settings(), found, ENCODING, GROUPS, published_rules("adam", "width"))
+    near = summary["nearest"]
+    assert near["distance"] == 0 and near["differences"] == {}
+    assert summary["history"] == sorted(summary["history"], reverse=True)
+    assert [g["role"] for g in summary["groups"]] == ["input", "hidden", "output"]
+
+
+def test_differences_are_found_minus_published():
+    ntk, mup = Rule.load("ntk"), Rule.load("mup")
+    near = nearest(ntk, {"mup": mup}, GROUPS, "width")
+    assert near["differences"]["output"]["init"] == {"width": 0.5}
+
+
+def test_published_rules_come_in_the_form_for_the_optimizer():
+    assert published_rules("sgd", "width")["mup"].name == "mup-sgd"
+    assert not [name for name in published_rules("adam", "width") if name.endswith("-sgd")]
+    assert published_rules("adam", "nothing") == {}
+
+
+BEST = evaluation(1.0, 2.0, 3.0, spread=0.2)
+PAIRS = [  # a, better than BEST, tied with BEST
+    (evaluation(0.9, 1.9, 2.9), True, True),
+    (evaluation(1.0, 2.0, 3.0), False, True),
+    (evaluation(1.1, 2.2, 3.1), False, True),
+    (evaluation(1.5, 2.5, 3.5), False, False),
+    (evaluation(1.0, 2.0, 900.0), False, False),  # mean difference = standard error, yet no tie
+    (evaluation(0.0, 3.0, 3.0), False, True),
+]
+
+
+@pytest.mark.parametrize(("a", "better", "tied"), PAIRS)
+def test_paired_comparison(a, better, tied):
+    assert is_better(a, BEST) == better
+    assert is_tied(a, BEST) == tied
+
+
+def bowl(points, stage, number):
+    return [evaluation(d, d + 0.1, spread=0.3) for d in (math.dist(p, (3, 5)) for p in points)]
+
+
+def test_climb_walks_to_the_bottom():
+    point, best = climb(bowl, (9, 9), [(0, 0), (8, 8)], rounds=20)
+    assert point == (3, 5) and best.score == pytest.approx(0.05)
+
+
+def test_climb_is_bounded():
+    point, _ = climb(bowl, (90, 90), [(80, 80)], rounds=2)
+    assert point == (78, 78)
+
+
+def test_intervals_reach_as_far_as_the_tie():
+    def wide(points, stage, number):
+        return [evaluation(0.0 if abs(p[0] - 3) < 3 else 9.0, spread=0.3) for p in points]
+
+    assert intervals(wide, (9, 4), (3, 1)) == Box((1, 0), (5, 3), None)
+
+
+def test_intervals_notice_a_better_point_beyond_a_neighbour():
+    def two_steps(points, stage, number):
+        return [evaluation(-1.0 if p == (5,) else 0.0, spread=0.3) for p in points]
+
+    assert intervals(two_steps, (9,), (3,)).better == (5,)
+
+
+def test_snap_takes_fractions_only_where_they_are_free():
+    def slope(points, stage, number):
+        return [evaluation(abs(p[0] - 3) * 0.01 + abs(p[1] - 3), spread=0.1) for p in points]
+
+    point, _ = snap(slope, (3, 3), [[2, 4], [2, 4]])
+    assert point in [(2, 3), (4, 3)]
+    assert snap(slope, (3, 3), [[3], []])[0] == (3, 3)

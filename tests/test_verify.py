@@ -1,0 +1,219 @@
+import json
+import math
+
+import numpy as np
+import pytest
+
+import paramsearch
+from paramsearch import ParamsearchError, Rule
+from paramsearch.discovery import verify as measuring
+from paramsearch.discovery.certificate import certify, drift
+from paramsearch.discovery.progress import silent
+from paramsearch.discovery.target import find_target
+from paramsearch.discovery.verify import Curve, Evidence, check_scales, measure
+
+BASE, BEST_LR = 32, 2.0**-6
+SLOPE = {"mup": 0.0, "sp": -1.0, "ntk": -1.0}  # octaves by which the optimum moves per doubling
+NOISE = 0.001
+
+
+def losses(setting, scale, rules, lrs, seeds, on_steps=None):
+    """Parabolas in log2 LR whose bottom moves by SLOPE per doubling; 6 octaves above it, inf."""
+    result = np.empty((len(rules), len(lrs), len(seeds)))
+    for r, rule in enumerate(rules):
+        bottom = math.log2(BEST_LR) + SLOPE[rule.name] * math.log2(scale / BASE)
+        for k, lr in enumerate(lrs):
+            gap = math.log2(lr) - bottom
+            loss = 1 + 0.05 * gap**2 if gap < 6 else math.inf
+            result[r, k] = [loss + NOISE * (seed % 7) for seed in seeds]
+    if on_steps is not None:
+        on_steps(result.size)
+    return result
+
+
+@pytest.fixture(autouse=True)
+def _no_training(monkeypatch):
+    monkeypatch.setattr(measuring, "lr_losses", losses)
+
+
+def checked(rule, scales, baselines, tmp_path, **options):
+    options = {"arch": "mlp", "out": tmp_path / "v"} | options
+    return paramsearch.verify(rule, scales, baselines, **options)
+
+
+def test_a_rule_without_drift_passes(tmp_path):
+    result = checked("mup", [128, 512], ["sp"], tmp_path)
+    rules = result.certificate["rules"]
+    assert result.passed
+    assert rules["mup"]["drift_octaves"] == pytest.approx(0, abs=1e-6)
+    assert rules["mup"]["scales"]["512"]["regret"] == pytest.approx(0)
+    assert rules["sp"]["drift_octaves"] == pytest.approx(4, abs=0.1)
+    assert rules["sp"]["drift_per_decade"] == pytest.approx(-math.log2(10), abs=0.1)
+    assert rules["sp"]["scales"]["512"]["regret"] == pytest.approx(0.05 * 16, abs=0.05)
+    assert "mup passes: at width 512 (16 x base)" in result.sentence
+    assert "better than sp" in result.sentence
+
+
+def test_a_rule_with_drift_fails(tmp_path):
+    result = checked("sp", [512], ["mup"], tmp_path)
+    assert not result.passed
+    assert "worse than mup" in result.sentence and "drifts by 4.00 octaves" in result.sentence
+
+
+def test_ties_are_named(tmp_path):
+    result = checked("sp", [512], ["ntk"], tmp_path)
+    assert result.passed and "tied with ntk" in result.sentence
+
+
+def test_without_baselines_the_drift_decides(tmp_path):
+    assert checked("mup", [512], [], tmp_path).passed
+    assert not checked("sp", [512], [], tmp_path).passed
+
+
+def test_a_rule_that_diverges_fails(tmp_path):
+    result = checked("sp", [32 * 128], ["mup"], tmp_path)
+    entry = result.certificate["rules"]["sp"]["scales"]["4096"]
+    assert entry["transferred_loss"] is None and entry["regret"] is None
+    assert entry["best_loss"] == pytest.approx(1, abs=0.01)
+    assert not result.passed and "it diverges" in result.sentence
+
+
+def test_curves_reach_beyond_the_optimum_on_either_side(tmp_path):
+    rules = checked("mup", [1024], ["sp"], tmp_path).certificate["rules"]
+    entry = rules["sp"]["scales"]["1024"]
+    assert entry["interior"] and entry["optimum"] == pytest.approx(BEST_LR / 32, rel=0.1)
+    assert min(entry["lrs"]) < entry["optimum"] < max(entry["lrs"])
+    assert entry["lrs"] == sorted(entry["lrs"])
+    assert len(rules["mup"]["scales"]["1024"]["lrs"]) < len(entry["lrs"])
+    steps = np.diff(np.log2(entry["lrs"]))
+    assert steps == pytest.approx(0.5)
+
+
+def test_the_extension_is_bounded(monkeypatch, tmp_path):
+    def endless(setting, scale, rules, lrs, seeds, on_steps=None):
+        if scale == BASE:
+            return losses(setting, scale, rules, lrs, seeds)
+        return np.broadcast_to(np.array(lrs)[None, :, None], (len(rules), len(lrs), len(seeds)))
+
+    monkeypatch.setattr(measuring, "lr_losses", endless)
+    entry = checked("mup", [64], [], tmp_path).certificate["rules"]["mup"]["scales"]["64"]
+    assert not entry["interior"] and len(entry["lrs"]) < 40
+
+
+def test_files_and_schema(tmp_path):
+    result = checked("mup", [64], ["sp"], tmp_path)
+    assert sorted(p.name for p in result.folder.iterdir()) == [
+        "certificate.json",
+        "certificate.png",
+    ]
+    content = json.loads((result.folder / "certificate.json").read_text())
+    assert content == result.certificate
+    assert {"axis", "base_scale", "base_lr", "rules", "verdict"} <= set(content)
+    assert list(content["rules"]) == ["mup", "sp"]
+    assert list(content["rules"]["sp"]["scales"]) == ["32", "64"]
+    wanted = ["lrs", "losses", "optimum", "best_loss", "transferred_loss", "regret"]
+    assert set(wanted) < set(content["rules"]["sp"]["scales"]["64"])
+
+
+def test_every_lr_diverged(monkeypatch, tmp_path):
+    def diverged(setting, scale, rules, lrs, seeds, on_steps=None):
+        return np.full((len(rules), len(lrs), len(seeds)), np.inf)
+
+    monkeypatch.setattr(measuring, "lr_losses", diverged)
+    with pytest.raises(ParamsearchError, match="diverged at width 32; move the grid down"):
+        checked("mup", [64], [], tmp_path)
+    assert not (tmp_path / "v").exists()
+
+
+def test_regret_is_paired_over_seeds():
+    good = Curve((0.1, 0.2, 0.4), np.array([[2.0, 3.0], [1.0, 2.0], [2.0, 3.0]]))
+    evidence = Evidence("width", 1, 0.4, {"a": {1: good, 2: good}})
+    entry = certify(evidence)["rules"]["a"]["scales"]["2"]
+    assert (entry["regret"], entry["regret_spread"]) == (1.0, 0.0)
+
+
+def test_drift_is_unknown_where_everything_diverged():
+    dead = Curve((0.1, 0.2), np.full((2, 2), np.inf))
+    assert drift({1: dead, 2: dead}, 1) == {"drift_octaves": None, "drift_per_decade": None}
+
+
+@pytest.mark.parametrize(
+    ("scales", "match"),
+    [
+        ([], "--scales is empty"),
+        ([512, 16], "width 16 is not above the base width 32"),
+        ([32], "width 32 is not above the base"),
+        ([128], r"width 128 was trained in the search \(32, 64, 128\)"),
+    ],
+)
+def test_scales_must_be_held_out(scales, match):
+    with pytest.raises(ParamsearchError, match=match):
+        check_scales(scales, 32, "width", [32, 64, 128], allow_searched=False)
+
+
+def test_searched_scales_may_be_allowed():
+    assert check_scales([128, 64, 64], 32, "width", [64, 128], allow_searched=True) == [64, 128]
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"arch": None}, "rule 'mup' by itself does not say which architecture"),
+        ({"arch": "mpl"}, r"unknown architecture 'mpl'; did you mean 'mlp'\?"),
+        ({"axis": "height"}, "axis 'height' is none of architecture 'mlp'; it has width"),
+        ({"axis": "depth"}, "rule 'mup' says nothing about axis 'depth'"),
+        ({"task": "nothing"}, "unknown task 'nothing'"),
+        ({"seeds": 0}, "seeds must be at least 1"),
+        ({"device": "nowhere"}, "device 'nowhere' cannot be used"),
+    ],
+)
+def test_bad_input(options, match, tmp_path):
+    with pytest.raises(ParamsearchError, match=match):
+        checked("mup", [256], ["sp"], tmp_path, **options)
+    assert not (tmp_path / "v").exists()
+
+
+def test_an_unknown_baseline_lists_what_exists(tmp_path):
+    with pytest.raises(ParamsearchError, match=r"unknown rule 'mupp'; did you mean 'mup'\?"):
+        checked("mup", [256], ["mupp"], tmp_path)
+
+
+def test_a_rule_that_does_not_fit_the_model(tmp_path):
+    rule = Rule.load("mup")
+    partial = rule.model_copy(update={"groups": rule.groups[:1]})
+    with pytest.raises(ParamsearchError, match="has no group that matches"):
+        checked(partial, [256], [], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("files", "match"),
+    [
+        ({}, r"has no summary\.json"),
+        ({"trials.db": ""}, "search is not finished"),
+        ({"summary.json": "{"}, r"summary\.json cannot be read"),
+        ({"summary.json": "[]"}, "must hold a JSON object"),
+        ({"summary.json": "{}"}, r"has no rule\.yaml"),
+        ({"summary.json": "{}", "rule.yaml": ""}, "is not the summary of a search"),
+    ],
+)
+def test_damaged_run_folders(files, match, tmp_path):
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(ParamsearchError, match=match):
+        find_target(tmp_path)
+
+
+def test_a_missing_run_folder():
+    with pytest.raises(ParamsearchError, match="run folder runs/nothing does not exist"):
+        find_target("runs/nothing")
+
+
+def test_progress_counts_scales():
+    seen = []
+    goal = paramsearch.cli.verify_job.Objective.load("transfer")
+    arch = paramsearch.load_arch("mlp")
+    task = paramsearch.load_task("digits")
+    setting = measuring.Setting(arch, task, "width", "adam", goal, "cpu", 0)
+    measure(setting, {"mup": Rule.load("mup")}, [64, 128], [0], seen.append)
+    assert (seen[-1].done, seen[-1].total) == (3, 3)
+    measure(setting, {"mup": Rule.load("mup")}, [64], [0], silent)
