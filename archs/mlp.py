@@ -34,4 +34,4 @@ class MLP(nn.Module):
         return self.readout(h.relu())
 
 
-arch = paramsearch.Arch(build=MLP, axes={"width": 32, "depth": 4}, task="digits")
+arch = paramsearch.Arch(build=MLP, axes={"width": 32, "depth": 3}, task="digits")

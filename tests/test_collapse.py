@@ -11,7 +11,7 @@ from paramsearch.score.collapse import (
     transferred_loss,
 )
 from paramsearch.score.measured import Measured
-from paramsearch.score.objective import Objective, slope_size
+from paramsearch.score.objective import Objective, counted_slopes
 
 LRS = 2.0 ** (np.arange(-4, 5) / 2)
 
@@ -96,8 +96,12 @@ def test_a_negative_or_vanishing_probe_has_the_worst_slope() -> None:
 
 def test_the_readout_may_shrink_but_not_grow_at_initialization() -> None:
     two = np.array([-0.5, 0.5])
-    np.testing.assert_allclose(slope_size({"signal/output": two}), [0.0, 0.5])
-    np.testing.assert_allclose(slope_size({"signal/hidden": two}), [0.5, 0.5])
+    slopes = {"signal/output": two, "signal/hidden": two, "signal/vector": two}
+    slopes |= {"update_share/vector": two, "update_share/scalar": two}
+    counted = counted_slopes(slopes)
+    assert sorted(counted) == ["signal/hidden", "signal/output", "update_share/vector"]
+    np.testing.assert_allclose(counted["signal/output"], [0.0, 0.5])
+    np.testing.assert_allclose(counted["signal/hidden"], two)
 
 
 def test_divergence_is_finite_and_ranked_by_how_soon() -> None:

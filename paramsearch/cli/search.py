@@ -28,6 +28,9 @@ def command(
     ] = False,
     blind: Annotated[bool, typer.Option("--blind", help="See no published rule.")] = False,
     sampler: Annotated[str, typer.Option(help="nevergrad's name.")] = "LargeDiagCMA",
+    solve: Annotated[
+        bool, typer.Option("--solve/--no-solve", help="Start where the update probes point.")
+    ] = True,
     as_json: Json = False,
 ) -> None:
     """Discover, by experiment, the rule that keeps hyperparameters right along an axis."""
@@ -48,6 +51,7 @@ def command(
                 resume=resume,
                 blind=blind,
                 sampler=sampler,
+                solve=solve,
                 listen=listen,
             )
         content = {**result.summary, "folder": str(result.folder)}

@@ -77,6 +77,7 @@ def search(
     resume: bool = False,
     blind: bool = False,
     sampler: str = "LargeDiagCMA",
+    solve: bool = True,
     listen: Listener = silent,
 ) -> SearchResult:
     """Discover a parameterization by experiment.
@@ -98,6 +99,7 @@ def search(
         resume: Continue the run in the folder, to the result it would have had uninterrupted.
         blind: Leave published rules unseen until the search is over.
         sampler: nevergrad's name of the sampler.
+        solve: Start the sampler where the update probes point.
         listen: Told about progress.
 
     Returns:
@@ -126,6 +128,7 @@ def search(
         device=device,
         blind=blind,
         sampler=sampler,
+        solve=solve,
         seeds=Objective.load(objective).fidelity.seeds,
     )
     setting, traced, encoding = prepare(settings, model)

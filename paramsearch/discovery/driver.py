@@ -16,6 +16,7 @@ from paramsearch.discovery.polish import Polished, climb, intervals, snap
 from paramsearch.discovery.progress import Listener, Progress
 from paramsearch.discovery.proposer import Proposer, Sampling
 from paramsearch.discovery.settings import SearchSettings
+from paramsearch.discovery.solve import Values, solve
 from paramsearch.rules.rule import Rule
 from paramsearch.rules.space import Encoding
 
@@ -65,12 +66,15 @@ class Found:
     steps: tuple[Step, ...]
 
 
-def proposer_for(settings: SearchSettings, encoding: Encoding) -> Proposer:
+def proposer_for(
+    settings: SearchSettings, encoding: Encoding, center: Point | None = None
+) -> Proposer:
     """Make the proposer of a search.
 
     Args:
         settings: What was asked.
         encoding: The free exponents.
+        center: Where its distribution is centred; by default at the start.
 
     Raises:
         ParamsearchError: Nothing is free, or the sampler cannot be used.
@@ -78,7 +82,7 @@ def proposer_for(settings: SearchSettings, encoding: Encoding) -> Proposer:
     counts = [len(variable.values) for variable in encoding.variables]
     sizes = (settings.generation, settings.budget)
     sampling = Sampling(settings.sampler, settings.seed, *sizes)
-    return Proposer(counts, tuple(encoding.start_indices), sampling)
+    return Proposer(counts, center or tuple(encoding.start_indices), sampling)
 
 
 class Driver:
@@ -142,12 +146,15 @@ class Driver:
         """Ask, train and tell generations until the budget of distinct candidates is spent.
 
         Returns:
-            The distinct candidates, in order; the first is the start.
+            The distinct candidates, in order; the first is where the solver arrived, or else
+            the start.
         """
         settings = self._settings
-        proposer = proposer_for(settings, self._encoding)
+        center = self.solved() if settings.solve else None
+        proposer = proposer_for(settings, self._encoding, center)
         on_grid = (self._encoding.indices(rule) for rule in self._published.values())
-        proposer.enqueue([tuple(point) for point in on_grid if point is not None])
+        published = [tuple(point) for point in on_grid if point is not None]
+        proposer.enqueue([tuple(self._encoding.start_indices), *published])
         steps: list[Step] = []
         generation = stale = 0
         while len(steps) < settings.budget and stale < _STALE:
@@ -166,10 +173,29 @@ class Driver:
             self._tell("search", len(steps), settings.budget, [s.evaluation for s in new])
         return steps
 
+    def solved(self) -> Point:
+        """Find the grid point nearest to where the slopes of the update probes vanish."""
+        seeds = self._settings.search_seeds()
+
+        def measure(values: Sequence[Values], number: int) -> list[Evaluation]:
+            rules = [self._encoding.rule_at(value, self._name) for value in values]
+            results = self._ledger.measure(rules, seeds, "solve", number)
+            evaluations = [result.evaluation for result in results]
+            self._tell("solve", self._ledger.trials, None, evaluations)
+            return evaluations
+
+        variables = self._encoding.variables
+        values = solve(measure, variables)
+        return tuple(v.nearest(value) for v, value in zip(variables, values, strict=True))
+
+    @property
+    def _name(self) -> str:
+        words = (self._settings.arch.rsplit("/")[-1].removesuffix(".py"), self._settings.axis)
+        return "-".join((*words, self._settings.optimizer))
+
     def rule(self, point: Point) -> Rule:
         """Give the rule at a grid point, named after what was asked."""
-        words = (self._settings.arch.rsplit("/")[-1].removesuffix(".py"), self._settings.axis)
-        return self._encoding.rule(point, "-".join((*words, self._settings.optimizer)))
+        return self._encoding.rule(point, self._name)
 
     def _measure(self, points: Sequence[Point], stage: str, number: int) -> list[Evaluation]:
         rules = [self.rule(point) for point in points]

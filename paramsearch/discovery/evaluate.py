@@ -1,7 +1,7 @@
 """Evaluate rules: train their populations at every scale of the objective, and score the curves."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -59,6 +59,7 @@ class Evaluation:
         per_seed: Score of each seed.
         terms: Unweighted terms of the objective.
         curves: What was measured at each scale, base first, as plain data.
+        slopes: "<probe>/<group>" -> slope against the log ratio, those that should be zero.
     """
 
     score: float
@@ -66,6 +67,7 @@ class Evaluation:
     per_seed: tuple[float, ...]
     terms: dict[str, float]
     curves: list[dict[str, Any]]
+    slopes: dict[str, float] = field(default_factory=dict[str, float])
 
     def to_json(self) -> dict[str, Any]:
         """Give plain data."""
@@ -74,7 +76,14 @@ class Evaluation:
     @staticmethod
     def from_json(data: dict[str, Any]) -> "Evaluation":
         """Read what ``to_json`` gave."""
-        return Evaluation(**{**data, "per_seed": tuple(data["per_seed"])})
+        return Evaluation(
+            score=data["score"],
+            spread=data["spread"],
+            per_seed=tuple(data["per_seed"]),
+            terms=data["terms"],
+            curves=data["curves"],
+            slopes=data["slopes"],
+        )
 
 
 class Evaluator:
@@ -145,7 +154,9 @@ class Evaluator:
             score = self.setting.objective.score(curves, references)
             plain = [measured.to_json() for measured in curves]
             evaluations.append(
-                Evaluation(score.total, score.spread, score.per_seed, score.terms, plain)
+                Evaluation(
+                    score.total, score.spread, score.per_seed, score.terms, plain, score.slopes
+                )
             )
         return evaluations
 

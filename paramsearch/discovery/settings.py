@@ -27,6 +27,7 @@ class SearchSettings:
         device: Where members train.
         blind: Whether published rules stay unseen until the search is over.
         sampler: nevergrad's name of the sampler.
+        solve: Whether the sampler starts where the update probes point, found by Gauss-Newton.
         generation: Candidates trained at a time.
         seeds: Seeds per candidate in the search.
         polish_seeds: Seeds per candidate in the polish; none of them is used in the search.
@@ -44,6 +45,7 @@ class SearchSettings:
     device: str = "cpu"
     blind: bool = False
     sampler: str = "LargeDiagCMA"
+    solve: bool = True
     generation: int = 16
     seeds: int = 2
     polish_seeds: int = 4
@@ -68,7 +70,7 @@ class SearchSettings:
         options = ("axis", "optimizer", "task", "space", "objective", "budget", "seed", "device")
         words = ["paramsearch search", self.arch]
         words += [f"--{name} {getattr(self, name)}" for name in (*options, "sampler")]
-        return " ".join(words + ["--blind"] * self.blind)
+        return " ".join(words + ["--blind"] * self.blind + ["--no-solve"] * (not self.solve))
 
     def search_seeds(self) -> list[int]:
         """Give the seeds of the search; other ``--seed``, other seeds."""

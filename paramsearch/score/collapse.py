@@ -77,16 +77,21 @@ def lr_collapse(curves: Sequence[Measured]) -> Array:
 def sharpness_collapse(curves: Sequence[Measured]) -> Array:
     """Compare critical-sharpness curves with that of the base, at one and the same base LR.
 
+    One minibatch's critical step scatters by half an octave, so ``log2 lambda`` is averaged over
+    the early, middle and late third of the measurements before it is compared.
+
     Args:
         curves: The rule's curves, base first.
 
     Returns:
-        Root mean square over steps and scales of ``log2 lambda_m - log2 lambda_1``, in octaves,
+        Root mean square over thirds and scales of ``log2 lambda_m - log2 lambda_1``, in octaves,
         undetermined values counting as the worst; shape (seeds,).
     """
-    octaves = [np.log2(c.sharpness) for c in curves]
-    gaps = np.stack([np.abs(o - octaves[0]) for o in octaves[1:]])
-    return _rms(np.minimum(np.nan_to_num(gaps, nan=WORST_OCTAVES), WORST_OCTAVES), axis=(0, 1))
+    octaves = np.stack([np.log2(c.sharpness) for c in curves])  # (scales, T, seeds)
+    gaps = np.nan_to_num(octaves[1:] - octaves[0], nan=WORST_OCTAVES)
+    gaps = np.clip(gaps, -WORST_OCTAVES, WORST_OCTAVES)
+    thirds = np.array_split(gaps, min(3, gaps.shape[1]), axis=1)
+    return _rms(np.stack([part.mean(axis=1) for part in thirds]), axis=(0, 1))
 
 
 def probe_slopes(curves: Sequence[Measured]) -> dict[str, Array]:

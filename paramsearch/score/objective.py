@@ -71,14 +71,14 @@ class Fidelity(_Strict):
         steps: Updates per run.
         seeds: Initial parameters per rule.
         lr: The learning-rate grids.
-        sharpness_at: When critical sharpness is measured, as shares of the steps.
+        sharpness: How often critical sharpness is measured, evenly over the run.
     """
 
     ratios: tuple[Annotated[int, Field(ge=1)], ...]
     steps: Annotated[int, Field(ge=2)]
     seeds: Annotated[int, Field(ge=1)]
     lr: LrGrid
-    sharpness_at: tuple[Annotated[float, Field(ge=0, lt=1)], ...] = (0.1, 0.3, 0.6, 0.95)
+    sharpness: Annotated[int, Field(ge=1)] = 12
 
     @model_validator(mode="after")
     def _growing(self) -> "Fidelity":
@@ -89,7 +89,8 @@ class Fidelity(_Strict):
 
     def sharpness_steps(self) -> list[int]:
         """List the steps at which critical sharpness is measured."""
-        return sorted({int(share * self.steps) for share in self.sharpness_at})
+        middles = (np.arange(self.sharpness) + 0.5) / self.sharpness
+        return sorted({int(middle * self.steps) for middle in middles})
 
 
 class Weights(_Strict):
@@ -117,12 +118,15 @@ class Score:
         spread: Standard error of the total over seeds; 0 for one seed.
         per_seed: The total of each seed.
         terms: Unweighted terms by name, averaged over seeds.
+        slopes: "<probe>/<group>" -> the slopes that count, averaged over seeds; all are zero
+            under a good parameterization.
     """
 
     total: float
     spread: float
     per_seed: tuple[float, ...]
     terms: dict[str, float]
+    slopes: dict[str, float]
 
 
 class Objective(_Strict):
@@ -172,11 +176,12 @@ class Objective(_Strict):
         Returns:
             The score; each seed is scored by itself, so that its spread is that of the score.
         """
+        slopes = counted_slopes(probe_slopes(curves))
         terms = {
             "loss": transferred_loss(curves, references),
             "lr_collapse": lr_collapse(curves),
             "sharpness_collapse": sharpness_collapse(curves),
-            "probe_slopes": slope_size(probe_slopes(curves)),
+            "probe_slopes": np.mean([np.abs(slope) for slope in slopes.values()], axis=0),
         }
         weights = self.weights.model_dump()
         per_seed = np.sum([weights[name] * values for name, values in terms.items()], axis=0)
@@ -186,21 +191,29 @@ class Objective(_Strict):
             spread=float(per_seed.std(ddof=1) / count**0.5) if count > 1 else 0.0,
             per_seed=tuple(float(value) for value in per_seed),
             terms={name: float(values.mean()) for name, values in terms.items()},
+            slopes={name: float(slope.mean()) for name, slope in slopes.items()},
         )
 
 
-def slope_size(slopes: dict[str, Array]) -> Array:
-    """Average the absolute slopes of all probes and groups, shape (seeds,).
+def counted_slopes(slopes: dict[str, Array]) -> dict[str, Array]:
+    """Select the slopes that a good parameterization makes zero.
 
     The readout's output at initialization may shrink with scale, as it does under muP, but not
     grow. Biases and gains share the output of their layer's weight, which is counted there.
+    Tensors that do not grow are not the rule's to scale.
+
+    Args:
+        slopes: "<probe>/<group>" -> slopes of any shape.
+
+    Returns:
+        Those that count, the readout's signal cut off at zero from below.
     """
-    sizes: list[Array] = []
+    counted: dict[str, Array] = {}
     for name, slope in slopes.items():
         probe, group = name.split("/")
         role = group.split(".")[0]
         if probe == "signal" and role == "output":
-            sizes.append(np.maximum(slope, 0.0))
-        elif probe == "update_share" or role in ("input", "hidden", "output"):
-            sizes.append(np.abs(slope))
-    return np.mean(sizes, axis=0)
+            counted[name] = np.maximum(slope, 0.0)
+        elif role in ("input", "hidden", "output") or (probe, role) == ("update_share", "vector"):
+            counted[name] = slope
+    return counted
