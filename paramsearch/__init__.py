@@ -1,10 +1,10 @@
 """Discover, by experiment, the parameterization that keeps hyperparameters right across scales."""
 
-from paramsearch.cli.search_job import SearchResult as SearchResult
-from paramsearch.cli.search_job import search as search
-from paramsearch.cli.verify_job import Verification as Verification
-from paramsearch.cli.verify_job import verify as verify
 from paramsearch.errors import ParamsearchError as ParamsearchError
+from paramsearch.jobs.search import SearchResult as SearchResult
+from paramsearch.jobs.search import search as search
+from paramsearch.jobs.verify import Verification as Verification
+from paramsearch.jobs.verify import verify as verify
 from paramsearch.rules.plug import apply as apply
 from paramsearch.rules.rule import Rule as Rule
 from paramsearch.tasks.catalog import load_task as load_task

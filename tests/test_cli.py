@@ -9,11 +9,11 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 import paramsearch
-from paramsearch.cli import search_job
 from paramsearch.cli.failures import plain_failures
 from paramsearch.cli.main import app
 from paramsearch.cli.progress import shown
 from paramsearch.discovery.progress import Progress
+from paramsearch.jobs import search as search_job
 
 SEARCH = ["search", "mlp", "--axis", "width", "--budget", "40"]
 FILES = {"lock", "report.png", "rule.yaml", "summary.json", "timing.json", "trials.db"}

@@ -20,6 +20,7 @@ FLOORS = [
     {"score"},
     {"discovery"},
     {"report"},
+    {"jobs"},
     {"cli"},
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}

@@ -210,7 +210,7 @@ def test_a_missing_run_folder():
 
 def test_progress_counts_scales():
     seen = []
-    goal = paramsearch.cli.verify_job.Objective.load("transfer")
+    goal = paramsearch.jobs.verify.Objective.load("transfer")
     arch = paramsearch.load_arch("mlp")
     task = paramsearch.load_task("digits")
     setting = measuring.Setting(arch, task, "width", "adam", goal, "cpu", 0)

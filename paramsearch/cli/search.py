@@ -8,8 +8,8 @@ import typer
 from paramsearch.cli.failures import plain_failures
 from paramsearch.cli.output import Json, errors, show
 from paramsearch.cli.progress import shown
-from paramsearch.cli.search_job import search
 from paramsearch.cli.tables import search_table
+from paramsearch.jobs.search import search
 
 
 def command(

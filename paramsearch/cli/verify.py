@@ -9,8 +9,8 @@ from paramsearch.cli.failures import plain_failures
 from paramsearch.cli.output import Json, errors, show
 from paramsearch.cli.progress import shown
 from paramsearch.cli.tables import certificate_table
-from paramsearch.cli.verify_job import verify
 from paramsearch.errors import ParamsearchError
+from paramsearch.jobs.verify import verify
 
 
 def command(

@@ -11,6 +11,8 @@ from paramsearch.rules.group import Group
 from paramsearch.rules.rule import Rule
 from paramsearch.tracing.tensor import TensorInfo
 
+# Which name to give where several published rules are the same: the best known first.
+_KNOWN = {name: rank for rank, name in enumerate(("mup", "sp", "ntk", "mean-field"))}
 _COMPARED = ("multiplier", "init", "lr")
 
 
@@ -56,9 +58,9 @@ def nearest(
         axis: The axis whose exponents are compared.
 
     Returns:
-        ``{name, distance, exponents, differences}``: the published rule's canonical exponents, and
-        found minus published where they differ, by group, quantity and axis; None when no rule
-        covers the groups.
+        ``{name, same, distance, exponents, differences}``: the published rule, others that are
+        equal to it on this model up to gauge, its canonical exponents, and found minus published
+        where they differ, by group, quantity and axis; None when no rule covers the groups.
 
     Example:
         >>> weight = TensorInfo("w", (8, 8), "linear", "hidden", 8, 8, {}, False, "hidden")
@@ -71,7 +73,11 @@ def nearest(
         compared = _compared(rule.canonical(), other.canonical(), groups, axis)
         if compared is not None:
             candidates.append({"name": name, **compared})
-    return min(candidates, key=lambda candidate: candidate["distance"], default=None)
+    if not candidates:
+        return None
+    best = min(candidates, key=lambda c: (c["distance"], _KNOWN.get(c["name"], len(_KNOWN))))
+    same = [c["name"] for c in candidates if c["exponents"] == best["exponents"]]
+    return {"same": [name for name in same if name != best["name"]], **best}
 
 
 def _compared(

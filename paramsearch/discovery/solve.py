@@ -64,7 +64,8 @@ def solve(measure: Measure, variables: Sequence[Variable], rounds: int = 4) -> V
         tries: list[Array] = []
         for damping in DAMPINGS:
             step = np.linalg.solve(square + damping * np.eye(len(x)), -jacobian.T @ slopes)
-            tries.append(np.clip(x + np.clip(step, -REACH, REACH), low, high))
+            inside = np.clip(x + np.clip(step, -REACH, REACH), low, high)
+            tries.append(inside.astype(np.float64))
         found = [_slopes(evaluation) for evaluation in measure([_values(t) for t in tries], number)]
         best = min(range(len(tries)), key=lambda k: _size(found[k]))
         if _size(found[best]) >= _size(slopes):

@@ -1,7 +1,7 @@
 """Initial values: the base model's law for each tensor, and shared unit draws that it scales."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +9,10 @@ from torch import Tensor, nn
 
 from paramsearch.errors import ParamsearchError
 from paramsearch.rules.matching import without_numbers
+from paramsearch.tracing.run import seeded
 from paramsearch.tracing.tensor import TensorInfo
+
+_BASE_BUILDS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,23 @@ class InitLaw:
         if self.std == 0:
             return torch.full_like(unit, self.mean * factor)
         return unit * (self.std * factor)
+
+
+def base_builds(build: Callable[[], nn.Module]) -> list[nn.Module]:
+    """Build the base model several times, so that pooling makes its measured init sharp.
+
+    Args:
+        build: Makes the base model; may draw from torch's own generator, which is at seeds 0, 1,
+            ... meanwhile and afterwards as it was.
+
+    Returns:
+        Eight models.
+    """
+    models: list[nn.Module] = []
+    for seed in range(_BASE_BUILDS):
+        with seeded(seed):
+            models.append(build())
+    return models
 
 
 def base_init(models: Sequence[nn.Module]) -> dict[str, InitLaw]:

@@ -15,7 +15,6 @@ from paramsearch.rules.rule import Rule
 from paramsearch.tracing.static import describe
 from paramsearch.tracing.tensor import TensorInfo
 
-_BASE_BUILDS = 8  # pooled, so that the measured init of a small base model is sharp
 _SEEN_IN_SHAPES = ("width", "heads", "ffn", "experts")
 
 
@@ -65,7 +64,7 @@ def apply(
         >>> [(group["name"], group["lr"]) for group in groups]
         [('input', 0.01), ('vector', 0.01), ('output', 0.0025), ('scalar', 0.01)]
     """
-    bases = [base] if isinstance(base, nn.Module) else _builds(base)
+    bases = [base] if isinstance(base, nn.Module) else base_builds(base)
     trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
     described = _described(model, bases[0], inputs)
     tensors = [tensor for tensor in described if tensor.name in trainable]
@@ -91,15 +90,6 @@ def apply(
     if not DEGREES[rule.optimizer].eps:
         del settings["eps"]
     return _param_groups(tensors, factors, trainable, settings)
-
-
-def _builds(build: Callable[[], nn.Module]) -> list[nn.Module]:
-    models: list[nn.Module] = []
-    for seed in range(_BASE_BUILDS):
-        with torch.random.fork_rng(devices=[]):  # pyright: ignore[reportUnknownMemberType]
-            torch.manual_seed(seed)  # pyright: ignore[reportUnknownMemberType]
-            models.append(build())
-    return models
 
 
 def _described(model: nn.Module, base: nn.Module, inputs: Any) -> tuple[TensorInfo, ...]:

@@ -60,7 +60,8 @@ def optimum(lrs: Sequence[float], losses: ArrayLike) -> Optimum | None:
     points = sorted({*window, *near})
     if not interior or len(points) < 3 or min(y[k], *y[points]) <= 0:
         return Optimum(float(x[k]), float(y[k]), interior)
-    a, b, c = np.polyfit(x[points] - x[k], np.log(y[points]), 2)
+    fit = np.polynomial.Polynomial.fit(x[points] - x[k], np.log(y[points]), 2)
+    c, b, a = (float(value) for value in fit.convert().coef)
     if a <= 0:
         return Optimum(float(x[k]), float(y[k]), interior)
     step = float(np.diff(x).max())

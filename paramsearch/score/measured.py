@@ -50,6 +50,8 @@ class Measured:
         }
 
 
-def _plain(values: Array) -> list[Any]:
-    """Turn an array into lists whose non-finite entries are None, as JSON needs."""
-    return np.where(np.isfinite(values), values.astype(object), None).tolist()
+def _plain(values: Array) -> Any:
+    """Turn an array into nested lists whose non-finite entries are None, as JSON needs."""
+    if values.ndim == 0:
+        return float(values) if np.isfinite(values) else None
+    return [_plain(part) for part in values]

@@ -12,11 +12,11 @@ from paramsearch.tracing.recording import Recording
 
 
 @contextmanager
-def seeded() -> Generator[None]:
-    """Run with torch's own generator at seed 0, and leave it as it was."""
+def seeded(seed: int = 0) -> Generator[None]:
+    """Run with torch's own generator at a seed, and leave it as it was."""
     generator = torch.default_generator
     state = generator.get_state()
-    generator.manual_seed(0)
+    generator.manual_seed(seed)
     try:
         yield
     finally:

@@ -9,8 +9,8 @@ from torch import Tensor
 from paramsearch.rules.draws import draw
 from paramsearch.rules.resolve import Factors, resolve
 from paramsearch.rules.rule import Rule
-from paramsearch.train.optimizer import Hyper, Tensors
 from paramsearch.tracing.tensor import TensorInfo
+from paramsearch.train.optimizer import Hyper, Tensors
 from paramsearch.train.workload import Workload
 
 

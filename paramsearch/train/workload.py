@@ -1,21 +1,19 @@
 """A model at one scale, ready to be trained as a population."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from paramsearch.rules.draws import InitLaw, base_init, law_for
+from paramsearch.rules.draws import InitLaw, base_builds, base_init, law_for
 from paramsearch.scale import Scale, ratios
 from paramsearch.tasks.task import Batch, Task
 from paramsearch.tracing.arch import Arch
+from paramsearch.tracing.run import seeded
 from paramsearch.tracing.tensor import TensorInfo
 from paramsearch.tracing.trace import Trace, trace
-
-BASE_BUILDS = 8
-"""Builds of the base model over which its initial standard deviations are pooled."""
 
 
 @dataclass(frozen=True)
@@ -95,11 +93,9 @@ def prepare(
     traced = trace(arch, task=task, scale=scale)
     at_base = all(arch.axes[axis] == size for axis, size in scale.items())
     base = traced if at_base else trace(arch, task=task)
-    builds = base_models(arch, task)
-    known = base_init(builds)
+    known = base_init(base_builds(lambda: arch.model(task.dims)))
     laws = {t.name: law_for(t, known, base.tensors) for t in traced.tensors}
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
+    with seeded():
         model = arch.model(task.dims, scale).to(device, dtype)
     for parameter in model.parameters():
         parameter.requires_grad_(False)
@@ -112,13 +108,3 @@ def prepare(
         device=torch.device(device),
         dtype=dtype,
     )
-
-
-def base_models(arch: Arch, task: Task) -> Sequence[nn.Module]:
-    """Build the base model several times, from fixed seeds, to measure its initialization."""
-    builds: list[nn.Module] = []
-    for seed in range(BASE_BUILDS):
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            builds.append(arch.model(task.dims))
-    return builds

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from paramsearch.cli.device import check_device
 from paramsearch.discovery.certificate import certify
 from paramsearch.discovery.files import plain, write_json
 from paramsearch.discovery.folder import CERTIFICATE
@@ -15,6 +14,7 @@ from paramsearch.discovery.settings import free_folder
 from paramsearch.discovery.target import Target, find_target
 from paramsearch.discovery.verify import check_scales, measure
 from paramsearch.errors import ParamsearchError
+from paramsearch.jobs.device import check_device
 from paramsearch.rules.resolve import resolve
 from paramsearch.rules.rule import Rule
 from paramsearch.score.objective import Objective

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from paramsearch.cli.device import check_device
 from paramsearch.discovery.driver import Driver, proposer_for
 from paramsearch.discovery.evaluate import Evaluator
 from paramsearch.discovery.files import plain, write_json
@@ -20,6 +19,7 @@ from paramsearch.discovery.settings import SearchSettings, free_folder, latest_f
 from paramsearch.discovery.store import Store
 from paramsearch.discovery.summary import summarize
 from paramsearch.errors import ParamsearchError
+from paramsearch.jobs.device import check_device
 from paramsearch.rules.encoding import Encoding
 from paramsearch.rules.rule import Rule
 from paramsearch.rules.space import Space
