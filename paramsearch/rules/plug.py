@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from paramsearch.errors import ParamsearchError
-from paramsearch.rules.draws import base_init, draw, law_for
+from paramsearch.rules.draws import base_builds, base_init, draw, law_for
 from paramsearch.rules.gauge import DEGREES
 from paramsearch.rules.multiplied import multipliers_of, set_multipliers
 from paramsearch.rules.resolve import Factors, resolve
