@@ -7,9 +7,9 @@ OUT ?= runs/quickstart
 SEARCH ?= mlp --axis width --optimizer adam --blind
 VERIFY ?= --scales 512 --baselines sp,mup
 
-# On Linux, PyPI's torch brings gigabytes of CUDA; PyTorch's own index has the CPU build.
-# For a GPU: make TORCH_INDEX=https://pypi.org/simple ...
-TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+# On Linux the default torch brings gigabytes of CUDA; PyTorch's own index has the CPU build.
+# For a GPU: make TORCH_INDEX= ...
+TORCH_INDEX ?= --extra-index-url https://download.pytorch.org/whl/cpu
 
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet -c constraints.txt
@@ -31,7 +31,7 @@ clean:
 # Torch by itself first: were all packages looked for in its index, that would be slow.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) --no-deps --extra-index-url $(TORCH_INDEX) torch
+	$(PIP) --no-deps $(TORCH_INDEX) torch
 	$(PIP) -e .
 	touch $@
 

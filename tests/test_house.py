@@ -7,6 +7,7 @@ from pathlib import Path
 
 import networkx as nx
 import pytest
+from readme_tree import tree
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "paramsearch"
@@ -106,3 +107,8 @@ def test_every_dependency_is_pinned():
     pins = (ROOT / "constraints.txt").read_text().splitlines()
     pinned = {line.split("==")[0] for line in pins if "==" in line}
     assert {text.split(">=")[0] for text in wanted} <= pinned
+
+
+def test_the_readme_holds_the_file_tree():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "\n".join(tree()) in readme, "put the output of tests/readme_tree.py into README.md"

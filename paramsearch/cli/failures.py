@@ -1,6 +1,8 @@
 """Every failure that is not a fault of ours ends as one sentence on stderr and an exit code."""
 
+import signal
 import sqlite3
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import NoReturn
@@ -11,8 +13,13 @@ from paramsearch.errors import ParamsearchError
 
 BAD_INPUT = 2
 INTERRUPTED = 130
+TERMINATED = 143
 
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+
+
+class Terminated(KeyboardInterrupt):
+    """The process was asked to end by SIGTERM; unwinds as Ctrl-C does."""
 
 
 @contextmanager
@@ -26,12 +33,14 @@ def plain_failures() -> Generator[None, None, None]:
         Exit: 2
     """
     try:
-        yield
+        with _terminable():
+            yield
     except ParamsearchError as error:
         _fail(str(error))
     except KeyboardInterrupt as error:
         typer.echo(str(error) or "stopped", err=True)
-        raise typer.Exit(INTERRUPTED) from None
+        terminated = Terminated in (type(error), type(error.__cause__))
+        raise typer.Exit(TERMINATED if terminated else INTERRUPTED) from None
     except MemoryError:
         _fail_of_memory()
     except sqlite3.Error as error:
@@ -47,8 +56,26 @@ def plain_failures() -> Generator[None, None, None]:
         raise
 
 
+@contextmanager
+def _terminable() -> Generator[None, None, None]:
+    """Turn SIGTERM into an exception, so that a run can be left in order."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may say what a signal does
+        return
+
+    def stop(number: int, frame: object) -> NoReturn:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _fail(sentence: str) -> NoReturn:
-    typer.echo(f"error: {' '.join(sentence.split())}", err=True)
+    sentence = " ".join(sentence.split("Exception raised from")[0].split())  # torch's C++ frames
+    typer.echo(f"error: {sentence}", err=True)
     raise typer.Exit(BAD_INPUT) from None
 
 

@@ -17,6 +17,11 @@ def errors() -> Console:
     return Console(stderr=True)
 
 
+def in_terminal() -> bool:
+    """Say whether people read stdout, not a pipe or a file."""
+    return Console().is_terminal
+
+
 def show(result: Mapping[str, Any], as_json: bool, *tables: RenderableType) -> None:
     """Print a result.
 
@@ -34,6 +39,7 @@ def show(result: Mapping[str, Any], as_json: bool, *tables: RenderableType) -> N
         return
     console = Console()
     for table in tables:
-        # sentences and names as they are: a reader, or a pipe, breaks lines as it likes
         text = isinstance(table, str)
-        console.print(table, soft_wrap=text, markup=not text, highlight=not text)
+        # a pipe gets sentences and names as they are, and breaks lines as it likes
+        whole = text and not console.is_terminal
+        console.print(table, soft_wrap=whole, markup=not text, highlight=not text)

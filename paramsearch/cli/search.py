@@ -8,26 +8,26 @@ import typer
 from paramsearch.cli.failures import plain_failures
 from paramsearch.cli.output import Json, errors, show
 from paramsearch.cli.progress import shown
-from paramsearch.cli.tables import search_table
+from paramsearch.cli.tables import search_line, search_table
 from paramsearch.jobs.search import search
 
 
 def command(
     arch: Annotated[str, typer.Argument(help="Architecture, by name or path.")],
     axis: Annotated[str, typer.Option(help="Axis along which the rule is to hold.")] = "width",
-    optimizer: Annotated[str, typer.Option(help="sgd, adam or adamw.")] = "adam",
+    optimizer: Annotated[str, typer.Option(help="Optimizer: sgd, adam or adamw.")] = "adam",
     task: Annotated[str | None, typer.Option(help="Task; default: the architecture's.")] = None,
     space: Annotated[str | None, typer.Option(help="Free exponents; default: as the axis.")] = None,
     objective: Annotated[str, typer.Option(help="Objective, by name or path.")] = "transfer",
     budget: Annotated[int, typer.Option(help="Candidates to train.")] = 96,
     seed: Annotated[int, typer.Option(help="One seed, one result.")] = 0,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    device: Annotated[str, typer.Option(help="Device: cpu, cuda or cuda:N.")] = "cpu",
     out: Annotated[Path | None, typer.Option(help="Run folder; default: a new runs/NAME.")] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run in the folder.")
     ] = False,
     blind: Annotated[bool, typer.Option("--blind", help="See no published rule.")] = False,
-    sampler: Annotated[str, typer.Option(help="nevergrad's name.")] = "LargeDiagCMA",
+    sampler: Annotated[str, typer.Option(help="Sampler, by nevergrad's name.")] = "LargeDiagCMA",
     solve: Annotated[
         bool, typer.Option("--solve/--no-solve", help="Start where the update probes point.")
     ] = True,
@@ -55,5 +55,9 @@ def command(
                 listen=listen,
             )
         content = {**result.summary, "folder": str(result.folder)}
-        show(content, as_json, search_table(result.summary))
-        console.print(f"wrote {result.folder}/rule.yaml", highlight=False, soft_wrap=True)
+        show(
+            content,
+            as_json,
+            search_table(result.summary),
+            search_line(result.summary, result.folder),
+        )

@@ -1,75 +1,109 @@
-"""The short tables that end a search and a verification."""
+"""The short tables that end a search and a verification; they fit a terminal of 80 columns."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
+from rich.text import Text
 
 from paramsearch.rules.gauge import QUANTITIES
 
 
 def search_table(summary: Mapping[str, Any]) -> Table:
-    """Give each group's exponents with their interval, beside the nearest published rule's.
+    """Give each group's free exponents with their interval, beside the nearest published rule's.
 
     Args:
         summary: As in ``summary.json``.
     """
     near: Mapping[str, Any] | None = summary["nearest"]
-    score = summary["score"]
-    title = f"{summary['rule']['name']}: score {score['total']:.4g} ± {score['spread']:.1g}"
-    title += f" (start {summary['start_score']['total']:.4g})"
-    table = Table(title=title, title_justify="left")
-    for head in ("group", "quantity", "exponent", "tied values"):
-        table.add_column(head)
+    title = f"{summary['rule']['name']}: exponents of the {summary['axis']} ratio"
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    table.add_column("group", no_wrap=True)
+    table.add_column("quantity", no_wrap=True)
+    table.add_column("exponent", justify="right", no_wrap=True)
+    table.add_column("tied values", no_wrap=True)
     if near is not None:
-        table.add_column(f"nearest: {near['name']}")
+        table.add_column(_same(near))
+    fixed: list[str] = []
     for group in summary["groups"]:
+        rows: list[list[str]] = []
         for quantity in (name for name in QUANTITIES if name in group):
-            for axis, entry in group[quantity].items():
-                row = [group["name"], f"{quantity} ({axis})", f"{entry['value']:+.2f}"]
-                row.append(_interval(entry))
-                if near is not None:
-                    row.append(_published(near, group["name"], quantity, axis))
-                table.add_row(*row)
+            entries: Mapping[str, Any] = group[quantity]
+            for axis, entry in entries.items():
+                name = quantity if len(entries) == 1 else f"{quantity} {axis}"
+                if entry["fixed"]:
+                    fixed.append(f"{group['name']} {name} {entry['value']:+.2f}")
+                    continue
+                row = [name, f"{entry['value']:+.2f}", _interval(entry)]
+                rows.append(row + [_published(near, group["name"], quantity, axis)] * bool(near))
+        for row in rows:
+            table.add_row(group["name"] if row is rows[0] else "", *row)
+    if fixed:
+        table.caption = f"fixed by the space: {', '.join(fixed)}"
+        table.caption_style = "dim"
+        table.caption_justify = "left"
     return table
 
 
+def search_line(summary: Mapping[str, Any], folder: object) -> str:
+    """Give the score before and after, and where everything is.
+
+    Args:
+        summary: As in ``summary.json``.
+        folder: The run folder.
+    """
+    before, after = summary["start_score"], summary["score"]
+    scores = f"{before['total']:.3g} → {after['total']:.3g} ± {after['spread']:.1g}"
+    return f"score {scores} (lower is better); rule.yaml, summary.json, report.png in {folder}"
+
+
+def _same(near: Mapping[str, Any]) -> str:
+    """Name the nearest published rule, and those that are the same on this model."""
+    if not near["same"]:
+        return str(near["name"])
+    return f"{near['name']} (= {', '.join(near['same'])} here)"
+
+
 def _interval(entry: Mapping[str, Any]) -> str:
-    if entry["fixed"]:
-        return "fixed"
-    words = f"{entry['low']:+.2f} .. {entry['high']:+.2f}"
-    return words if entry["determined"] else f"{words} (undetermined)"
+    if not entry["determined"]:
+        return "undetermined"
+    if entry["low"] == entry["high"]:
+        return "none other"
+    return f"{entry['low']:+.2f} .. {entry['high']:+.2f}"
 
 
-def _published(near: Mapping[str, Any], group: str, quantity: str, axis: str) -> str:
-    value = near["exponents"].get(group, {}).get(quantity, {}).get(axis)
+def _published(near: Mapping[str, Any] | None, group: str, quantity: str, axis: str) -> str:
+    found: Mapping[str, Any] = near["exponents"] if near is not None else {}
+    value: float | None = found.get(group, {}).get(quantity, {}).get(axis)
     return "" if value is None else f"{value:+.2f}"
 
 
 def certificate_table(certificate: Mapping[str, Any]) -> Table:
-    """Give per rule and scale the transferred loss, the regret and the drift of the optimum.
+    """Give per rule and scale the best loss, the loss transferred from the base, and the regret.
 
     Args:
         certificate: As in ``certificate.json``.
     """
-    table = Table(title=f"learning rate {certificate['base_lr']:.3g} from the base scale")
-    heads = ("rule", certificate["axis"], "best loss", "at base LR", "regret", "best LR", "drift")
-    for head in heads:
-        table.add_column(head, overflow="fold")
+    title = f"learning rate {certificate['base_lr']:.3g}, tuned at {certificate['axis']} "
+    title += f"{certificate['base_scale']}; regret: lost by keeping it"
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    table.add_column("rule", no_wrap=True)
+    for head in (certificate["axis"], "best loss", "at base LR", "regret", "best LR"):
+        table.add_column(head, justify="right", no_wrap=True)
     for name, rule in certificate["rules"].items():
         table.add_section()
-        for scale, entry in rule["scales"].items():
-            last = scale == list(rule["scales"])[-1]
-            drift = f"{_number(rule['drift_octaves'])} oct" if last else ""
+        drift = f"  drift {_number(rule['drift_octaves'], 'unknown')}"
+        beside = [Text(name), Text(f"{drift} oct", style="dim")]
+        for row, (scale, entry) in enumerate(rule["scales"].items()):
             regret = _number(entry["regret"])
             regret += "" if entry["regret"] is None else f" ± {entry['regret_spread']:.1g}"
             losses = (_number(entry["best_loss"]), _number(entry["transferred_loss"]))
-            first = scale == next(iter(rule["scales"]))
-            table.add_row(
-                name if first else "", scale, *losses, regret, _number(entry["optimum"]), drift
-            )
+            optimum = _number(entry["optimum"], "none")
+            first = beside[row] if row < len(beside) else ""
+            table.add_row(first, scale, *losses, regret, optimum)
     return table
 
 
-def _number(value: float | None) -> str:
-    return "diverged" if value is None else f"{value:.3g}"
+def _number(value: float | None, none: str = "diverged") -> str:
+    return none if value is None else f"{value:.3g}"

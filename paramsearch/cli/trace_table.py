@@ -1,15 +1,18 @@
-"""Show a trace on the terminal: the tensors, their groups, and the graph as lines of text."""
+"""Show a trace on the terminal: the tensors and their groups, then the graph as lines of text."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import networkx as nx
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from paramsearch.tracing.tensor import TensorInfo
 from paramsearch.tracing.trace import Trace
+
+_STYLES = {"input": "green", "hidden": "cyan", "output": "magenta", "vector": "yellow"}
 
 
 def render_trace(trace: Trace) -> RenderableType:
@@ -19,7 +22,7 @@ def render_trace(trace: Trace) -> RenderableType:
         trace: The trace.
 
     Returns:
-        A table of tensors, a table of groups, and the graph of tensors, below each other.
+        A table of tensors and their groups, and the graph of tensors, below each other.
 
     Example:
         >>> from rich.console import Console
@@ -28,47 +31,63 @@ def render_trace(trace: Trace) -> RenderableType:
         >>> console.print(render_trace(trace("mlp")))
     """
     scale = ", ".join(f"{axis} {size}" for axis, size in trace.scale.items())
-    lines = [Text(line, overflow="fold") for line in graph_lines(trace.graph)]
-    parts: list[RenderableType] = [
-        _tensor_table(trace, f"{trace.arch} on {trace.task} at {scale}"),
-        _group_table(trace),
-        Text("\ngraph of tensors", style="italic"),
-        *lines,
-    ]
+    groups = len(trace.groups())
+    title = Text(f"{trace.arch} on {trace.task} at {scale}", style="bold")
+    title.append(f": {len(trace.tensors)} tensors in {groups} groups", style="not bold")
+    styles = {tensor.name: _style(tensor) for tensor in trace.tensors}
+    parts: list[RenderableType] = [title, "", _tensor_table(trace), ""]
+    parts += [Padding(_coloured(line, styles), (0, 0, 0, 1)) for line in graph_lines(trace.graph)]
     if trace.unused:
-        parts.append(Text(f"no gradient: {', '.join(trace.unused)}", style="yellow"))
+        parts.append(Text(f"no gradient: {', '.join(trace.unused)}", style="red"))
     return Group(*parts)
 
 
-def _tensor_table(trace: Trace, title: str) -> Table:
-    table = Table(title=title, title_justify="left", box=None, header_style="bold")
-    for header in ("tensor", "shape", "grows", "op", "role", "fan in", "fan out", "group"):
-        table.add_column(header, justify="right" if header.startswith("fan") else "left")
-    for tensor in trace.tensors:
+def _tensor_table(trace: Trace) -> Table:
+    table = Table(box=None, header_style="bold")
+    for header in ("tensor", "shape", "grows", "op", "fan in", "fan out", "group"):
+        right = "right" if header.startswith("fan") else "left"
+        table.add_column(header, justify=right, no_wrap=header != "tensor", overflow="fold")
+    places = {t.name: place for place, ts in trace.groups("place").items() for t in ts}
+    for same in _repeated(trace.tensors, places):
+        tensor = same[0]
         table.add_row(
-            " = ".join((tensor.name, *tensor.tied)),
+            " = ".join((_span([t.name for t in same]), *tensor.tied)),
             " x ".join(map(str, tensor.shape)) or "1",
             _growing(tensor),
             tensor.op,
-            tensor.role,
             str(tensor.fan_in),
             str(tensor.fan_out),
-            tensor.group,
+            Text(tensor.group, style=_style(tensor)),
         )
     return table
 
 
-def _group_table(trace: Trace) -> Table:
-    table = Table(title="\ngroups", title_justify="left", box=None, header_style="bold")
-    for header in ("group", "place", "tensors"):
-        table.add_column(header)
-    groups = {tensor.name: tensor.group for tensor in trace.tensors}
-    for place, tensors in trace.groups("place").items():
-        group = next(groups[tensor.name] for tensor in tensors)
-        patterns = dict.fromkeys(re.sub(r"\.\d+\.", ".*.", tensor.name) for tensor in tensors)
-        count = f" ({len(tensors)})" if len(tensors) > 1 else ""
-        table.add_row(group, place, ", ".join(patterns) + count)
-    return table
+def _style(tensor: TensorInfo) -> str:
+    return _STYLES.get(tensor.role, "dim")
+
+
+def _repeated(tensors: Sequence[TensorInfo], places: dict[str, str]) -> list[list[TensorInfo]]:
+    """Put together what is alike in repeated blocks: name but for numbers, shape and place."""
+    alike: dict[object, list[TensorInfo]] = {}
+    for tensor in tensors:
+        key = (re.sub(r"\d+", "#", tensor.name), tensor.shape, places[tensor.name])
+        alike.setdefault(key, []).append(tensor)
+    return list(alike.values())
+
+
+def _span(names: Sequence[str]) -> str:
+    """Write names that differ in one number as one: ``blocks.0-3.up.weight``.
+
+    Example:
+        >>> _span(["blocks.0.up", "blocks.1.up", "blocks.2.up"])
+        'blocks.0-2.up'
+    """
+    rows = [re.split(r"(\d+)", name) for name in names]
+    changing = [k for k, parts in enumerate(zip(*rows, strict=True)) if len(set(parts)) > 1]
+    first, last = rows[0], rows[-1]
+    for k in changing:
+        first[k] = f"{first[k]}-{last[k]}"
+    return "".join(first)
 
 
 def _growing(tensor: TensorInfo) -> str:
@@ -84,6 +103,9 @@ def _growing(tensor: TensorInfo) -> str:
 def graph_lines(graph: "nx.DiGraph[str]") -> list[str]:
     """Write the graph of tensors as chains; repetitions of a block are one line with a count.
 
+    A line that begins with ``→`` goes on from where the last one ended, and one that begins with
+    ``+`` is a residual branch: it leaves there and is added to what it left.
+
     Args:
         graph: The graph of a trace.
 
@@ -94,12 +116,38 @@ def graph_lines(graph: "nx.DiGraph[str]") -> list[str]:
         >>> from paramsearch.tracing.trace import trace
         >>> graph_lines(trace("mlp", scale={"depth": 3}).graph)
         ['input → input.weight,bias → hidden.0.weight,bias → readout.weight,bias → loss']
+        >>> for line in graph_lines(trace("resmlp").graph):
+        ...     print(line[:40])
+        input → input.weight,bias
+        + blocks.0.norm.weight,bias → blocks.0.u
+        → norm.weight,bias → readout.weight,bias
     """
+    chains = list(_chains(graph))
+    skips = {(chain[0], chain[-1]) for chain in chains if len(chain) == 2}
+    branches = {(c[0], c[-1]) for c in chains if len(c) > 2 and c[-1].startswith("add:")} & skips
     lines: dict[str, list[str]] = {}
-    for chain in _chains(graph):
-        line = " → ".join(_merged(chain))
+    end = ""
+    for chain in chains:
+        ends = (chain[0], chain[-1])
+        if ends in branches and len(chain) == 2:
+            continue
+        if chain[0] != end:
+            line = " → ".join(_merged(chain))
+        elif ends in branches:
+            line = "+ " + " → ".join(_merged(chain[1:-1]))
+        else:
+            line = "→ " + " → ".join(_merged(chain[1:]))
+        end = chain[-1]
         lines.setdefault(re.sub(r"\d+", "#", line), []).append(line)
     return [same[0] + (f"   (x {len(same)})" if len(same) > 1 else "") for same in lines.values()]
+
+
+def _coloured(line: str, styles: dict[str, str]) -> Text:
+    text = Text(line, overflow="fold")
+    for name, style in styles.items():
+        text.highlight_regex(rf"(?<![\w.]){re.escape(name)}(?![\w.])\S*", style)
+    text.highlight_regex(r"(^[+→] |\(x \d+\)$)", "bold")
+    return text
 
 
 def _chains(graph: "nx.DiGraph[str]") -> Iterator[list[str]]:

@@ -15,22 +15,30 @@ from paramsearch.jobs.verify import verify
 
 def command(
     target: Annotated[str, typer.Argument(help="Run folder, or rule by name or path.")],
-    scales: Annotated[str, typer.Option(help="Sizes, for instance 512,1024.")],
-    baselines: Annotated[str, typer.Option(help="Rules, by name or path.")] = "sp,mup",
-    arch: Annotated[str | None, typer.Option(help="Default: the run's.")] = None,
-    axis: Annotated[str | None, typer.Option(help="Default: the run's or rule's.")] = None,
-    task: Annotated[str | None, typer.Option(help="Default: the run's or model's.")] = None,
-    objective: Annotated[str | None, typer.Option(help="Default: the run's.")] = None,
+    scales: Annotated[str, typer.Option(help="Held-out sizes, for instance 512,1024.")],
+    baselines: Annotated[
+        str, typer.Option(help="Rules to compare with, by name or path.")
+    ] = "sp,mup",
+    arch: Annotated[str | None, typer.Option(help="Architecture; default: the run's.")] = None,
+    axis: Annotated[
+        str | None, typer.Option(help="Axis; default: the run's, or the rule's only one.")
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="Task; default: the run's or architecture's.")
+    ] = None,
+    objective: Annotated[str | None, typer.Option(help="Objective; default: the run's.")] = None,
     seeds: Annotated[int, typer.Option(help="Runs per rule and learning rate.")] = 3,
     seed: Annotated[int, typer.Option(help="One seed, one result.")] = 0,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    out: Annotated[Path | None, typer.Option(help="Default: the run folder.")] = None,
+    device: Annotated[str, typer.Option(help="Device: cpu, cuda or cuda:N.")] = "cpu",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder; default: the run's, or a new one.")
+    ] = None,
     allow_searched: Annotated[
         bool, typer.Option("--allow-searched", help="Accept scales of the search.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Compare a rule with baselines at held-out scales; exits with 1 when the verdict fails."""
+    """Compare a rule with baselines at held-out scales; exit code 1 when the verdict fails."""
     with plain_failures():
         sizes = _sizes(scales)
         console = errors()
@@ -51,8 +59,8 @@ def command(
                 listen=listen,
             )
         content = {**result.certificate, "folder": str(result.folder)}
-        show(content, as_json, certificate_table(result.certificate), result.sentence)
-        console.print(f"wrote {result.folder}/certificate.json", highlight=False, soft_wrap=True)
+        files = f"certificate.json, certificate.png in {result.folder}"
+        show(content, as_json, certificate_table(result.certificate), result.sentence, files)
     raise typer.Exit(0 if result.passed else 1)
 
 
@@ -62,7 +70,7 @@ def _words(text: str) -> list[str]:
 
 def _sizes(text: str) -> list[int]:
     words = _words(text)
-    if not all(word.isdecimal() for word in words):
+    if not all(word.isascii() and word.isdecimal() for word in words):
         raise ParamsearchError(
             f"--scales must be whole numbers separated by commas, as in 512,1024; received '{text}'"
         )

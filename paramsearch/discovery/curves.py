@@ -34,7 +34,8 @@ def lr_losses(
         on_steps: Called with the number of member-steps just made.
 
     Returns:
-        Final losses on the evaluation batch, inf where diverged, shape (rules, lrs, seeds).
+        Mean losses over the last quarter of the steps, inf where diverged, shape
+        (rules, lrs, seeds).
     """
     workload = prepare(setting.arch, setting.task, {setting.axis: scale}, device=setting.device)
     outcome = train(workload, rules, grid(rules, lrs, seeds), recipe(setting), on_steps=on_steps)

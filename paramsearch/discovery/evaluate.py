@@ -95,17 +95,28 @@ class Evaluator:
     Args:
         setting: Model, task, axis, optimizer, objective, device and seed.
         on_steps: Called with the number of member-steps just made; for progress.
+        start: The rule from which a search begins. What it reaches at each scale, with its learning
+            rate tuned there, is the best loss known before the search, to which losses are
+            compared; without it, that is the best loss at the base. The reference stays fixed, so
+            that all scores can be compared; a better one would shift them all alike.
 
     Attributes:
         member_steps: Member-steps made so far.
     """
 
-    def __init__(self, setting: Setting, on_steps: Callable[[int], None] | None = None) -> None:
+    def __init__(
+        self,
+        setting: Setting,
+        on_steps: Callable[[int], None] | None = None,
+        start: Rule | None = None,
+    ) -> None:
         self.setting = setting
         self.member_steps = 0
+        self._start = start
         self._on_steps = on_steps
         self._workloads: dict[int, Workload] = {}
         self._base: BaseCurve | None = None
+        self._references: list[float] | None = None
         self._measured_base: dict[tuple[int, ...], Measured] = {}
         # At ratio 1 every rule is the same model, so one that says nothing stands for all.
         everything = Group(match=Match(name="*"))
@@ -147,11 +158,10 @@ class Evaluator:
         ratios = self.setting.objective.fidelity.ratios
         base = self._at_base(tuple(seeds))
         by_ratio = [self._measure(ratio, rules, seeds) for ratio in ratios[1:]]
-        references = [self.base().best_loss] * len(ratios)
         evaluations: list[Evaluation] = []
         for index in range(len(rules)):
             curves = [base, *(measured[index] for measured in by_ratio)]
-            score = self.setting.objective.score(curves, references)
+            score = self.setting.objective.score(curves, self.references())
             plain = [measured.to_json() for measured in curves]
             evaluations.append(
                 Evaluation(
@@ -159,6 +169,28 @@ class Evaluator:
                 )
             )
         return evaluations
+
+    def references(self) -> list[float]:
+        """Give the loss to compare with at each scale of the objective; trained once.
+
+        Returns:
+            The start rule's best loss over learning rates, or the base's where it is missing or
+            all diverged.
+        """
+        if self._references is None:
+            base, ratios = self.base(), self.setting.objective.fidelity.ratios
+            further = [self._tuned(self._start, ratio) for ratio in ratios[1:]]
+            self._references = [base.best_loss, *(loss or base.best_loss for loss in further)]
+        return self._references
+
+    def _tuned(self, rule: Rule | None, ratio: int) -> float | None:
+        """Best loss of a rule at one scale over the window of learning rates, None if none."""
+        if rule is None:
+            return None
+        lrs = self.setting.objective.fidelity.lr.around(self.base().center)
+        outcome = self._train(ratio, [rule], grid([rule], lrs, range(BASE_SEEDS)))
+        best = optimum(lrs, shaped(outcome.final, len(lrs), BASE_SEEDS))
+        return best.loss if best else None
 
     def _at_base(self, seeds: tuple[int, ...]) -> Measured:
         if seeds not in self._measured_base:

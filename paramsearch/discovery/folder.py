@@ -1,11 +1,13 @@
 """A run folder: who may write in it, what run it holds, and what that run ended with."""
 
 import json
-from collections.abc import Generator
+import os
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from paramsearch.discovery.evaluate import BaseCurve, Evaluation
 from paramsearch.discovery.lock import locked
 from paramsearch.discovery.settings import SearchSettings, differences
 from paramsearch.discovery.store import Store
@@ -17,9 +19,46 @@ RULE = "rule.yaml"
 CERTIFICATE = "certificate.json"
 
 
+def check_folder(folder: Path, key: str = "--out") -> None:
+    """Check that a folder can be written, before anything is trained for it.
+
+    Args:
+        folder: It need not exist.
+        key: The option that names it.
+
+    Raises:
+        ParamsearchError: It cannot be made or written; names what is in the way.
+
+    Example:
+        >>> check_folder(Path("runs/new"))
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ParamsearchError(f"{key}: {folder} is a file; allowed: a folder, or a new path")
+    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not nearest.is_dir():
+        raise ParamsearchError(f"{key}: {folder} cannot be made, because {nearest} is a file")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise ParamsearchError(f"{key}: {folder} cannot be written; {nearest} is read-only for you")
+
+
+def check_file(key: str, path: Path) -> None:
+    """Check that a file can be written; its folder need not exist.
+
+    Args:
+        key: The option that names it.
+        path: The file; one that exists is overwritten.
+
+    Raises:
+        ParamsearchError: It cannot.
+    """
+    if path.is_dir():
+        raise ParamsearchError(f"{key}: {path} is a folder; allowed: the path of a file")
+    check_folder(path.parent, key)
+
+
 @contextmanager
 def opened(folder: Path, settings: SearchSettings, resume: bool) -> Generator[Store, None, None]:
-    """Hold a run folder for one search.
+    """Hold a run folder for one search; a search that fails before its first result leaves none.
 
     Args:
         folder: Made when absent.
@@ -35,36 +74,75 @@ def opened(folder: Path, settings: SearchSettings, resume: bool) -> Generator[St
     """
     if resume and not (folder / DATABASE).exists():
         raise ParamsearchError(f"run folder {folder} holds no run to resume; leave --resume out")
-    if folder.exists() and not folder.is_dir():
-        raise ParamsearchError(f"--out: {folder} is a file; a folder is needed")
+    check_folder(folder)
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
-        store = Store(folder / DATABASE)
+        fresh = not (folder / DATABASE).exists()
+        kept = False
         try:
-            _claim(folder, store, settings.identity(), resume)
-            yield store
-        finally:
-            store.close()
+            store = Store(folder / DATABASE)
+            try:
+                _claim(folder, store, settings.identity(), resume)
+                yield store
+            finally:
+                kept = store.get("base") is not None
+                store.close()
+        except Exception:
+            if fresh and not kept:
+                _leave_nothing(folder, made)
+            raise
+
+
+def _leave_nothing(folder: Path, made: Sequence[Path]) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        (folder / f"{DATABASE}{suffix}").unlink(missing_ok=True)
+    (folder / "lock").unlink(missing_ok=True)
+    for path in made:
+        if any(path.iterdir()):
+            break
+        path.rmdir()
 
 
 def _claim(folder: Path, store: Store, identity: dict[str, Any], resume: bool) -> None:
-    stored, trials = store.get("settings"), len(store.trials())
     begun = store.get("base") is not None
     if begun and not resume:
         state = "a finished run" if (folder / SUMMARY).exists() else "an unfinished run"
         raise ParamsearchError(
-            f"run folder {folder} already holds {state} of {trials} trials; add --resume to "
-            f"continue it, or choose another --out"
+            f"run folder {folder} already holds {state} of {len(store.trials())} trials; add "
+            f"--resume to continue it, or choose another --out"
         )
-    if begun and stored is None:
-        raise ParamsearchError(f"run folder {folder} is damaged: its settings are missing")
-    found = differences(stored, identity) if begun and stored is not None else []
-    if found:
+    if begun:
+        found = differences(_checked(folder, store), identity)
+        if found:
+            raise ParamsearchError(
+                f"run folder {folder} cannot be resumed with other settings: {'; '.join(found)}"
+            )
+        return
+    results = [name for name in (SUMMARY, RULE) if (folder / name).exists()]
+    if results:
         raise ParamsearchError(
-            f"run folder {folder} cannot be resumed with other settings: {'; '.join(found)}"
+            f"run folder {folder} holds {' and '.join(results)}, but no run in {DATABASE} that "
+            f"made them; choose another --out"
         )
-    if not begun:
-        store.put("settings", identity)
+    store.put("settings", identity)
+
+
+def _checked(folder: Path, store: Store) -> dict[str, Any]:
+    """Read everything that the store keeps, so that damage shows now; give its settings."""
+    try:
+        settings = store.get("settings")
+        if not isinstance(settings, dict):
+            raise TypeError("it lacks settings")
+        BaseCurve(**store.get("base"))  # pyright: ignore[reportCallIssue]
+        for trial in store.trials():
+            Evaluation.from_json(trial.result)
+        return cast(dict[str, Any], settings)
+    except (KeyError, TypeError) as error:
+        what = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise ParamsearchError(
+            f"run store {folder / DATABASE} is damaged ({what}); use another --out to start afresh"
+        ) from error
 
 
 def read_json(folder: Path, name: str) -> dict[str, Any]:

@@ -32,7 +32,13 @@ def locked(folder: Path) -> Generator[None, None, None]:
         except OSError as error:
             file.seek(0)
             holder = file.read().strip() or "unknown"
-            raise ParamsearchError(f"run folder {folder} is in use by pid {holder}") from error
+            if not isinstance(error, BlockingIOError):
+                reason = error.strerror or error
+                raise ParamsearchError(f"run folder {folder} cannot be locked: {reason}") from error
+            raise ParamsearchError(
+                f"run folder {folder} is in use by pid {holder}; wait for it, or choose "
+                f"another --out"
+            ) from error
         file.seek(0)
         file.truncate()
         file.write(f"{os.getpid()}\n")

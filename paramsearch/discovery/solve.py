@@ -53,8 +53,9 @@ def solve(measure: Measure, variables: Sequence[Variable], rounds: int = 4) -> V
     for number in range(1, rounds + 1):
         if not slopes.any():
             break
-        # Step towards the inside where the bound is near.
-        steps = np.where(x + DIFFERENCE <= high, DIFFERENCE, -DIFFERENCE)
+        # Towards the farther bound, and not beyond it.
+        up = high - x >= x - low
+        steps = np.where(up, np.minimum(DIFFERENCE, high - x), -np.minimum(DIFFERENCE, x - low))
         moved = [_values(x + np.eye(len(x))[k] * steps[k]) for k in range(len(x))]
         columns = [_slopes(evaluation) for evaluation in measure(moved, number)]
         jacobian = np.stack(

@@ -126,7 +126,8 @@ def measure(
         The curves.
 
     Raises:
-        ParamsearchError: Every learning rate diverges at the base scale.
+        ParamsearchError: At the base scale every learning rate diverges, or the best is at the
+            end of the grid.
     """
     base = setting.arch.axes[setting.axis]
     steps = 0
@@ -149,6 +150,13 @@ def measure(
         raise ParamsearchError(
             f"every learning rate from {at_base.lrs[0]:.3g} to {at_base.lrs[-1]:.3g} diverged at "
             f"{setting.axis} {base}; move the grid down (fidelity.lr of the objective)"
+        )
+    if not best.interior:
+        way = "down" if _side(at_base) < 0 else "up"
+        raise ParamsearchError(
+            f"at {setting.axis} {base} the best learning rate is the last of the grid from "
+            f"{at_base.lrs[0]:.3g} to {at_base.lrs[-1]:.3g}; move the grid {way} (fidelity.lr of "
+            f"the objective)"
         )
     center = round((best.log2_lr - float(np.log2(grid.low))) / _STEP)
     reach = max(2, round(grid.window / _STEP))

@@ -1,5 +1,7 @@
 """Whether a device that a user names exists."""
 
+import re
+
 import torch
 
 from paramsearch.errors import ParamsearchError
@@ -9,7 +11,7 @@ def check_device(device: str) -> None:
     """Check that a device exists on this machine.
 
     Args:
-        device: For instance ``"cpu"`` or ``"cuda:1"``.
+        device: ``"cpu"``, ``"cuda"`` or for instance ``"cuda:1"``.
 
     Raises:
         ParamsearchError: It does not.
@@ -17,8 +19,16 @@ def check_device(device: str) -> None:
     Example:
         >>> check_device("cpu")
     """
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ParamsearchError(f"device '{device}' cannot be used: {reason}") from error
+    if device == "cpu":
+        return
+    if not re.fullmatch(r"cuda(:\d+)?", device):
+        raise ParamsearchError(
+            f"device '{device}' cannot be used: allowed are cpu, cuda, and cuda:N for the Nth GPU"
+        )
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if int(device.partition(":")[2] or 0) >= count:
+        raise ParamsearchError(
+            f"device '{device}' cannot be used: torch finds {count or 'no'} CUDA GPU"
+            f"{'s' * (count > 1)} on this machine; "
+            + ("use --device cpu" if not count else f"the last is cuda:{count - 1}")
+        )

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from paramsearch.catalog import names
 from paramsearch.discovery.driver import Driver, proposer_for
 from paramsearch.discovery.evaluate import Evaluator
 from paramsearch.discovery.files import plain, write_json
-from paramsearch.discovery.folder import RULE, SUMMARY, opened
+from paramsearch.discovery.folder import RULE, SUMMARY, check_folder, opened
 from paramsearch.discovery.ledger import Ledger
 from paramsearch.discovery.nearest import published_rules
 from paramsearch.discovery.progress import Listener, Progress, silent
@@ -19,6 +20,7 @@ from paramsearch.discovery.settings import SearchSettings, free_folder, latest_f
 from paramsearch.discovery.store import Store
 from paramsearch.discovery.summary import summarize
 from paramsearch.errors import ParamsearchError
+from paramsearch.jobs.checks import check_axis, check_seed, check_trains, from_file
 from paramsearch.jobs.device import check_device
 from paramsearch.rules.encoding import Encoding
 from paramsearch.rules.rule import Rule
@@ -116,12 +118,14 @@ def search(
         ParamsearchError: unknown axis
     """
     model = load_arch(arch) if isinstance(arch, str) else arch
+    check_axis(model, axis)
+    check_seed(seed)
     settings = SearchSettings(
         arch=arch if isinstance(arch, str) else arch.name,
         axis=axis,
         optimizer=optimizer,
         task=task or model.task,
-        space=space or axis,
+        space=space or _default_space(axis),
         objective=objective,
         budget=budget,
         seed=seed,
@@ -131,8 +135,9 @@ def search(
         solve=solve,
         seeds=Objective.load(objective).fidelity.seeds,
     )
-    setting, traced, encoding = prepare(settings, model)
     folder = _folder(out, settings, resume)
+    check_folder(folder)
+    setting, traced, encoding = prepare(settings, model)
     reports = _Reports(listen)
     evaluator = Evaluator(setting, on_steps=reports.steps)
     with opened(folder, settings, resume) as store:
@@ -164,18 +169,38 @@ def prepare(settings: SearchSettings, arch: Arch) -> tuple[Setting, Trace, Encod
     optimizer_entry(settings.optimizer)
     check_device(settings.device)
     task = load_task(settings.task, settings.device, settings.seed)
-    traced = trace(arch, axis=settings.axis, task=task)
-    space = Space.load(settings.space)
+    space, objective = Space.load(settings.space), Objective.load(settings.objective)
     if settings.axis not in space.axes:
         raise ParamsearchError(
             f"space '{settings.space}' frees exponents of {', '.join(space.axes)}; "
             f"received --axis {settings.axis}; choose another --space"
         )
-    encoding = space.encode(traced.groups(), settings.optimizer)
-    proposer_for(settings, encoding)  # a sampler that cannot be used shows before anything trains
-    objective = Objective.load(settings.objective)
     where = (settings.axis, settings.optimizer, objective, settings.device, settings.seed)
-    return Setting(arch, task, *where), traced, encoding
+    setting = Setting(arch, task, *where)
+    with from_file(settings.arch):
+        traced = trace(arch, axis=settings.axis, task=task)
+    with from_file(settings.space):
+        encoding = space.encode(traced.groups(), settings.optimizer)
+        if not encoding.variables:
+            raise ParamsearchError(
+                f"space '{space.name}' leaves no exponent of architecture '{arch.name}' free, so "
+                f"there is nothing to search; allowed: at least one with low < high"
+            )
+    proposer_for(settings, encoding)  # a sampler that cannot be used shows before anything trains
+    with from_file(settings.arch):
+        ratios = objective.fidelity.ratios[1:]
+        check_trains(setting, [setting.base_scale * ratio for ratio in ratios])
+    return setting, traced, encoding
+
+
+def _default_space(axis: str) -> str:
+    """Give the space named like the axis."""
+    if axis not in names("space"):
+        raise ParamsearchError(
+            f"no shipped space is named like axis '{axis}'; give one by --space (known: "
+            f"{', '.join(names('space'))}, or the path of a file)"
+        )
+    return axis
 
 
 def _run(
@@ -220,8 +245,8 @@ def _note_session(store: Store, seconds: float, steps: int) -> None:
 def _folder(out: str | Path | None, settings: SearchSettings, resume: bool) -> Path:
     if out is not None:
         return Path(out)
-    names: Sequence[str] = (settings.arch, settings.axis, settings.optimizer)
-    return (latest_folder if resume else free_folder)(Path("runs"), names)
+    words: Sequence[str] = (settings.arch, settings.axis, settings.optimizer)
+    return (latest_folder if resume else free_folder)(Path("runs"), words)
 
 
 class _Reports:

@@ -1,19 +1,20 @@
 """Verification from end to end, as a Python call, with the certificate that it leaves."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from paramsearch.discovery.certificate import certify
 from paramsearch.discovery.files import plain, write_json
-from paramsearch.discovery.folder import CERTIFICATE
+from paramsearch.discovery.folder import CERTIFICATE, check_folder
 from paramsearch.discovery.progress import Listener, silent
 from paramsearch.discovery.setting import Setting
 from paramsearch.discovery.settings import free_folder
 from paramsearch.discovery.target import Target, find_target
 from paramsearch.discovery.verify import check_scales, measure
 from paramsearch.errors import ParamsearchError
+from paramsearch.jobs.checks import check_axis, check_seed, check_trains, from_file
 from paramsearch.jobs.device import check_device
 from paramsearch.rules.resolve import resolve
 from paramsearch.rules.rule import Rule
@@ -93,10 +94,8 @@ def verify(
     rule = found.rule
     model = _arch(found, arch)
     axis = axis or found.asked.get("axis") or _only_axis(rule)
-    if axis not in model.axes:
-        raise ParamsearchError(
-            f"axis '{axis}' is none of architecture '{model.name}'; it has {', '.join(model.axes)}"
-        )
+    check_axis(model, axis)
+    check_seed(seed)
     if seeds < 1:
         raise ParamsearchError(f"seeds must be at least 1; received {seeds}")
     same_model = arch is None and axis == found.asked.get("axis")
@@ -109,7 +108,15 @@ def verify(
         model, load_task(name, device, seed), axis, rule.optimizer, goal, device, seed
     )
     rules = _rules(rule, baselines, axis)
-    _check_fit(rules, setting)
+    folder = _folder(out, found)
+    check_folder(folder)
+    files = {_label(baseline): baseline for baseline in baselines} | {rule.name: str(target)}
+    with from_file(arch or found.asked.get("arch")):
+        check_trains(setting, sizes)
+        traced = trace(model, axis=axis, task=setting.task)
+    for label, each in rules.items():  # a misfit shows before anything trains
+        with from_file(files.get(label)):
+            resolve(each, traced.tensors, dict.fromkeys(model.axes, 1.0))
     block = [1000 * seed + _FIRST_SEED + index for index in range(seeds)]
     certificate: dict[str, Any] = {
         "paramsearch": 1,
@@ -121,10 +128,14 @@ def verify(
         "steps": goal.fidelity.steps,
         **certify(measure(setting, rules, sizes, block, listen)),
     }
-    folder = Path(out) if out is not None else found.folder
-    folder = folder or free_folder(Path("runs"), [f"verify-{rule.name}"])
     verdict = certificate["verdict"]
     return Verification(verdict["passed"], verdict["sentence"], folder, _write(folder, certificate))
+
+
+def _folder(out: str | Path | None, found: Target) -> Path:
+    if out is not None:
+        return Path(out)
+    return found.folder or free_folder(Path("runs"), [f"verify-{found.rule.name}"])
 
 
 def _write(folder: Path, certificate: dict[str, Any]) -> dict[str, Any]:
@@ -166,14 +177,12 @@ def _rules(rule: Rule, baselines: Sequence[str], axis: str) -> dict[str, Rule]:
         baseline = Rule.load(name, optimizer=rule.optimizer)
         if axis not in baseline.axes:
             raise ParamsearchError(f"baseline '{name}' says nothing about axis '{axis}'")
-        label = name.removesuffix(".yaml").rsplit("/", 1)[-1]
+        label = _label(name)
         if baseline != rule:
             rules[label if label not in rules else name] = baseline
     return rules
 
 
-def _check_fit(rules: Mapping[str, Rule], setting: Setting) -> None:
-    """Resolve every rule on the base model, so that a misfit shows before anything trains."""
-    traced = trace(setting.arch, axis=setting.axis, task=setting.task)
-    for rule in rules.values():
-        resolve(rule, traced.tensors, dict.fromkeys(setting.arch.axes, 1.0))
+def _label(name: str) -> str:
+    """Give the name of a rule from its name or path."""
+    return name.removesuffix(".yaml").rsplit("/", 1)[-1]

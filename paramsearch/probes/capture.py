@@ -11,7 +11,8 @@ from torch.utils._pytree import tree_leaves
 class Capture(TorchFunctionMode):
     """Record, while active, the output of the first operation that joins a parameter to data.
 
-    A tensor computed from one parameter alone (a transpose, a cast) stands for that parameter.
+    A tensor computed from parameters alone (a transpose, a cast, a low-rank product) stands for
+    them.
 
     Args:
         params: Name -> the very tensor objects that the model will see.
@@ -32,7 +33,7 @@ class Capture(TorchFunctionMode):
     def __init__(self, params: Mapping[str, Tensor]) -> None:
         super().__init__()
         self.outputs: dict[str, Tensor] = {}
-        self._names = {id(tensor): name for name, tensor in params.items()}
+        self._names = {id(tensor): {name} for name, tensor in params.items()}
         # Ids are only unique among living objects: keep every tensor that has one here alive.
         self._alive: list[Tensor] = list(params.values())
 
@@ -48,14 +49,14 @@ class Capture(TorchFunctionMode):
         if not isinstance(result, Tensor):
             return result
         tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
-        names = {self._names[id(t)] for t in tensors if id(t) in self._names}
+        known = [self._names[id(tensor)] for tensor in tensors if id(tensor) in self._names]
+        names = set[str]().union(*known)
         if not names:
             return result
-        if len(names) == 1 and all(id(t) in self._names for t in tensors):
-            if id(result) not in self._names:
-                self._names[id(result)] = names.pop()
-                self._alive.append(result)
-        else:
+        if len(known) < len(tensors):
             for name in names:
                 self.outputs.setdefault(name, result)
+        elif id(result) not in self._names:
+            self._names[id(result)] = names
+            self._alive.append(result)
         return result

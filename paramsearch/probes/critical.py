@@ -39,28 +39,34 @@ def critical_step(
         [2.0, 0.25]
     """
     reference = losses(torch.zeros_like(start))
+    # A change below this cannot be told from rounding: halving further would only find noise.
+    visible = 4 * torch.finfo(reference.dtype).eps * reference.abs()
 
     def rises(step: Tensor) -> Tensor:
         return ~(losses(step) <= reference)  # also true for NaN
 
-    high_at_start = rises(start)
+    shrinks = rises(start)
     low, high = start.clone(), start.clone()
-    searching = torch.ones_like(start, dtype=torch.bool)
+    bracketed = torch.zeros_like(start, dtype=torch.bool)
+    searching = reference.isfinite()
     for _ in range(DOUBLINGS):
-        low = torch.where(searching & high_at_start, low / 2, low)
-        high = torch.where(searching & ~high_at_start, high * 2, high)
-        crossed = rises(torch.where(high_at_start, low, high)) != high_at_start
+        low = torch.where(searching & shrinks, low / 2, low)
+        high = torch.where(searching & ~shrinks, high * 2, high)
+        found = losses(torch.where(shrinks, low, high))
+        crossed = torch.where(shrinks, found < reference - visible, ~(found <= reference))
+        bracketed |= searching & crossed
+        vanished = shrinks & ((found - reference).abs() < visible)
+        searching = searching & ~crossed & ~vanished
         # What did not end the search becomes the other end of the bracket.
-        high = torch.where(searching & high_at_start & ~crossed, low, high)
-        low = torch.where(searching & ~high_at_start & ~crossed, high, low)
-        searching = searching & ~crossed
+        high = torch.where(searching & shrinks, low, high)
+        low = torch.where(searching & ~shrinks, high, low)
         if not searching.any():
             break
     for _ in range(bisections):
         middle = (low + high) / 2
         above = rises(middle)
         low, high = torch.where(above, low, middle), torch.where(above, middle, high)
-    return torch.where(searching, torch.full_like(start, float("nan")), (low + high) / 2)
+    return torch.where(bracketed, (low + high) / 2, torch.full_like(start, float("nan")))
 
 
 class CriticalSharpness(Probe):

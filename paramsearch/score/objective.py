@@ -19,8 +19,11 @@ from paramsearch.score.collapse import (
 from paramsearch.score.measured import Measured
 
 Array = NDArray[np.float64]
-Positive = Annotated[float, Field(gt=0)]
-Weight = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+MOST_RATES = 1000
+"""Learning rates that a grid may have; more is a slip of the pen."""
 
 
 class _Strict(BaseModel):
@@ -45,17 +48,27 @@ class LrGrid(_Strict):
 
     @model_validator(mode="after")
     def _ordered(self) -> "LrGrid":
-        if len(self.values()) < 3:
+        counts = {"base grid": self._count(), "window": 2 * int(self.window / self.step) + 1}
+        if self._count() < 3:
             raise ValueError(
                 f"the learning-rate grid needs at least 3 values; low {self.low}, high {self.high} "
-                f"and step {self.step} octaves give {len(self.values())}"
+                f"and step {self.step} octaves give {self._count()}"
             )
+        for name, count in counts.items():
+            if count > MOST_RATES:
+                raise ValueError(
+                    f"step {self.step} octaves gives the {name} {count} learning rates; "
+                    f"at most {MOST_RATES} are allowed"
+                )
         return self
+
+    def _count(self) -> int:
+        octaves = float(np.log2(self.high) - np.log2(self.low))
+        return max(0, int(np.floor(octaves / self.step + 1e-9)) + 1)
 
     def values(self) -> list[float]:
         """List the learning rates of the base scale, lowest first."""
-        count = int(np.floor(np.log2(self.high / self.low) / self.step + 1e-9)) + 1
-        return [self.low * 2.0 ** (self.step * k) for k in range(max(count, 0))]
+        return [self.low * 2.0 ** (self.step * k) for k in range(self._count())]
 
     def around(self, lr: float) -> list[float]:
         """List the learning rates within the window around one of them."""

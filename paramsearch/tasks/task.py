@@ -29,7 +29,7 @@ class Task(ABC):
 
     @abstractmethod
     def evaluation(self) -> Batch:
-        """Give the fixed batch, never trained on, on which final losses and features are taken."""
+        """Give the fixed batch, never trained on, on which features are compared."""
 
     @abstractmethod
     def loss(self, output: Tensor, target: Tensor) -> Tensor:

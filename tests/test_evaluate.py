@@ -1,0 +1,170 @@
+"""Evaluation of known rules on a real model: the score tells them apart, for the right reason."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from paramsearch.discovery.curves import grid, lr_losses, recipe
+from paramsearch.discovery.evaluate import BASE_SEEDS, Evaluation, Evaluator
+from paramsearch.discovery.setting import Setting
+from paramsearch.errors import ParamsearchError
+from paramsearch.rules.rule import Rule
+from paramsearch.score.curve import optimum
+from paramsearch.score.objective import LrGrid, Objective
+from paramsearch.tasks.catalog import load_task
+from paramsearch.tracing.arch import load_arch
+from paramsearch.train.engine import train
+from paramsearch.train.workload import prepare
+
+RULES = ("sp", "mup", "ntk-lazy", "zero", "wild")
+
+
+def setting(task="digits", optimizer="adam", **fidelity):
+    objective = Objective.load("transfer")
+    fidelity = objective.fidelity.model_copy(update=fidelity)
+    objective = objective.model_copy(update={"fidelity": fidelity})
+    return Setting(load_arch("mlp"), load_task(task), "width", optimizer, objective, "cpu", 0)
+
+
+def tiny(optimizer="adam", low=1e-3, high=0.1, step=1.0, task="digits"):
+    lr = LrGrid(low=low, high=high, step=step, window=1)
+    return setting(task, optimizer, steps=8, seeds=1, ratios=(1, 2), lr=lr, sharpness=2)
+
+
+def with_lr(power):
+    """The standard parameterization, but with one LR exponent everywhere."""
+    rule = Rule.load("sp")
+    groups = [group.model_copy(update={"lr": {"width": power}}) for group in rule.groups]
+    return rule.model_copy(update={"groups": tuple(groups)})
+
+
+def rule_named(name):
+    return (
+        with_lr({"zero": -12.0, "wild": 80.0}[name])
+        if name in ("zero", "wild")
+        else Rule.load(name)
+    )
+
+
+@pytest.fixture(scope="module")
+def evaluator():
+    return Evaluator(setting(steps=20, seeds=1))
+
+
+@pytest.fixture(scope="module")
+def evaluations(evaluator):
+    return dict(zip(RULES, evaluator.evaluate([rule_named(r) for r in RULES], [0]), strict=True))
+
+
+@pytest.mark.parametrize("better", ["sp", "mup", "ntk-lazy"])
+@pytest.mark.parametrize("worse", ["zero", "wild"])
+def test_a_rule_under_which_nothing_learns_scores_badly(evaluations, better, worse):
+    assert evaluations[worse].score > evaluations[better].score + 2
+
+
+def test_mup_scores_better_than_sp(evaluations):
+    assert evaluations["mup"].score < evaluations["sp"].score - 0.5
+
+
+def test_update_probes_expose_features_that_freeze_with_scale(evaluations):
+    probe = "feature_change/hidden"
+    assert evaluations["ntk-lazy"].slopes[probe] < -0.25
+    assert abs(evaluations["mup"].slopes[probe]) < 0.2
+    terms = {name: evaluations[name].terms["probe_slopes"] for name in ("mup", "ntk-lazy")}
+    assert terms["ntk-lazy"] > 2 * terms["mup"]
+
+
+def test_scores_are_finite_whatever_diverged(evaluations):
+    assert any(None in row for row in evaluations["wild"].curves[-1]["losses"])
+    for evaluation in evaluations.values():
+        assert np.isfinite(
+            [evaluation.score, *evaluation.per_seed, *evaluation.terms.values()]
+        ).all()
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_an_evaluation_survives_json(evaluations, rule):
+    text = json.dumps(evaluations[rule].to_json(), allow_nan=False)
+    assert Evaluation.from_json(json.loads(text)) == evaluations[rule]
+
+
+def test_rules_score_the_same_together_or_apart(evaluator, evaluations):
+    (alone,) = evaluator.evaluate([rule_named("mup")], [0])
+    together = evaluations["mup"]
+    assert alone.score == pytest.approx(together.score, abs=1e-4)
+    assert alone.slopes == pytest.approx(together.slopes, abs=1e-4)
+
+
+def test_all_rules_share_the_base_curve(evaluations):
+    first = [evaluation.curves[0] for evaluation in evaluations.values()]
+    assert all(curve == first[0] for curve in first)
+    assert [curve["scale"] for curve in evaluations["mup"].curves] == [32, 64, 128]
+
+
+def test_curves_are_plain_training_runs_of_the_grid():
+    about = tiny(step=0.5)
+    evaluator, rules = Evaluator(about), [Rule.load("sp"), Rule.load("mup")]
+    lrs = about.objective.fidelity.lr.around(evaluator.base().center)
+    workload = prepare(about.arch, about.task, {"width": 64})
+    outcome = train(workload, rules, grid(rules, lrs, [3, 4]), recipe(about))
+    expected = outcome.final.double().reshape(2, len(lrs), 2)
+    for evaluation, losses in zip(evaluator.evaluate(rules, [3, 4]), expected, strict=True):
+        found = torch.tensor(evaluation.curves[1]["losses"], dtype=torch.float64)
+        torch.testing.assert_close(found, losses, rtol=1e-4, atol=1e-5)
+        assert evaluation.curves[1]["lrs"] == pytest.approx(lrs)
+        assert len(evaluation.per_seed) == 2
+
+
+def test_lr_losses_has_a_row_per_rule_lr_and_seed():
+    about, rules, lrs, seeds = tiny(), [Rule.load("sp"), Rule.load("mup")], [1e-2, 3e-2], [0, 1, 5]
+    losses = lr_losses(about, 64, rules, lrs, seeds)
+    assert losses.shape == (2, 2, 3)
+    one = lr_losses(about, 64, rules[1:], lrs[1:], seeds[2:])
+    np.testing.assert_allclose(losses[1, 1, 2], one.item(), rtol=1e-4)
+
+
+def test_the_base_is_the_optimum_of_the_wide_grid_and_is_trained_once():
+    counts, about = [], tiny(step=0.5)
+    evaluator = Evaluator(about, on_steps=counts.append)
+    base = evaluator.base()
+    assert base.lrs == about.objective.fidelity.lr.values()
+    assert np.shape(base.losses) == (len(base.lrs), BASE_SEEDS)
+    best = optimum(base.lrs, base.losses)
+    assert (base.optimum, base.best_loss) == pytest.approx((best.lr, best.loss))
+    assert base.center in base.lrs and abs(np.log2(base.center / base.optimum)) <= 0.25 + 1e-9
+    assert evaluator.base() is base
+    assert evaluator.member_steps == sum(counts) == len(base.lrs) * BASE_SEEDS * 8
+
+
+def test_losses_are_compared_to_the_start_rule_with_its_lr_tuned_at_each_scale():
+    about, start = tiny(step=0.5), Rule.load("sp")
+    evaluator = Evaluator(about, start=start)
+    lrs = about.objective.fidelity.lr.around(evaluator.base().center)
+    best = optimum(lrs, lr_losses(about, 64, [start], lrs, range(BASE_SEEDS))[0])
+    assert evaluator.references() == pytest.approx([evaluator.base().best_loss, best.loss])
+
+
+def test_without_a_start_rule_losses_are_compared_to_the_base():
+    evaluator = Evaluator(tiny(step=0.5))
+    assert evaluator.references() == [evaluator.base().best_loss] * 2
+
+
+@pytest.mark.parametrize("task", ["digits", "teacher"])
+def test_every_lr_diverged_says_which_way_to_move(task):
+    says = r"every learning rate from 1e\+06 to 5\.12e\+08 diverged at width=32; move the grid down"
+    with pytest.raises(ParamsearchError, match=says + r".*fidelity\.lr\.low"):
+        Evaluator(tiny("sgd", 1e6, 1e9, task=task)).base()
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "low", "high", "way"),
+    [("sgd", 1e-6, 1e-5, "up"), ("adam", 1e-6, 1e-5, "up"), ("adam", 0.1, 10.0, "down")],
+)
+def test_an_optimum_at_the_edge_says_which_way_to_move(optimizer, low, high, way):
+    says = (
+        rf"at width=32 the best learning rate is the last of the grid from .*; move the grid {way}"
+    )
+    with pytest.raises(ParamsearchError, match=says):
+        Evaluator(tiny(optimizer, low, high)).base()
