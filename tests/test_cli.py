@@ -1,7 +1,9 @@
 import json
+import re
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from fake_evaluator import FakeEvaluator
@@ -15,6 +17,7 @@ from paramsearch.cli.progress import shown
 from paramsearch.discovery.progress import Progress
 from paramsearch.jobs import search as search_job
 
+ROOT = Path(__file__).parent.parent
 SEARCH = ["search", "mlp", "--axis", "width", "--budget", "40"]
 FILES = {"lock", "report.png", "rule.yaml", "summary.json", "timing.json", "trials.db"}
 
@@ -42,7 +45,10 @@ def test_search_leaves_everything_and_prints_a_table(tmp_path):
     assert {
         p.name.removesuffix("-wal").removesuffix("-shm") for p in (tmp_path / "a").iterdir()
     } == FILES
-    assert "nearest: m" in ended.stdout and "hidden" in ended.stdout
+    assert "mup (= mean-field here)" in ended.stdout and "hidden" in ended.stdout
+    last = ended.stdout.splitlines()[-1]
+    assert last.startswith("score ") and "(lower is better); rule.yaml, " in last
+    assert last.endswith(f" in {tmp_path / 'a'}")
     assert "search: 40/40 trials" in ended.stderr
     assert paramsearch.Rule.load(tmp_path / "a" / "rule.yaml").source.startswith(
         "paramsearch search"
@@ -141,7 +147,7 @@ def test_the_default_folder_is_new_each_time(tmp_path, monkeypatch):
         ([*SEARCH, "--device", "tpu9"], "device 'tpu9' cannot be used"),
         ([*SEARCH, "--budget", "0"], "budget must be at least 1 trial; received 0"),
         ([*SEARCH, "--resume"], "holds no run to resume"),
-        (["search", "mlp", "--axis", "depth"], "unknown space 'depth'"),
+        (["search", "mlp", "--axis", "depth"], "no shipped space is named like axis 'depth'"),
         (["search", "mlp", "--axis", "depth", "--space", "width"], "choose another --space"),
         (["search", "mlp", "--axis", "height", "--space", "width"], "'height'"),
         (["verify", "mup", "--scales", "a,b"], "--scales must be whole numbers"),
@@ -177,6 +183,13 @@ def test_an_existing_run_is_not_overwritten(whole):
 def test_list(kind):
     names = json.loads(run("list", kind, "--json").stdout)[kind]
     assert names and run("list", kind).stdout.split() == names
+    assert json.loads(run("list", "--json").stdout)[kind] == names
+
+
+def test_list_says_in_a_terminal_what_things_are(monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    shown = run("list", "rules").stdout
+    assert "mup" in shown and "[adam] Maximal update parameterization" in shown
 
 
 def test_trace():
@@ -184,6 +197,60 @@ def test_trace():
     wanted = {"name", "shape", "op", "role", "fan_in", "fan_out", "axes", "group"}
     assert wanted <= set(traced["tensors"][0])
     assert "hidden" in run("trace", "mlp").stdout
+
+
+def test_trace_writes_the_graph_for_graphviz(tmp_path):
+    path = tmp_path / "new" / "g.dot"
+    traced = json.loads(run("trace", "resmlp", "--dot", path, "--json").stdout)
+    text = path.read_text()
+    assert text.startswith('digraph "resmlp" {') and text.endswith("}\n")
+    for start, end in traced["edges"]:
+        assert f'  "{start}" -> "{end}";' in text
+    assert text.count("shape=box") == len(traced["tensors"])
+
+
+def test_export_gives_the_rule_in_another_gauge(tmp_path):
+    mup = paramsearch.Rule.load("mup")
+    ended = run("export", "mup", "--gauge", "unit-init", "--out", tmp_path / "r.yaml")
+    assert ended.exit_code == 0 and ended.stdout == ""
+    exported = paramsearch.Rule.load(tmp_path / "r.yaml")
+    assert exported.equivalent(mup) and exported == mup.regauge("unit-init")
+    assert run("export", "mup").stdout == mup.text()
+    as_json = run("export", "mup", "--optimizer", "sgd", "--to", "json").stdout
+    assert paramsearch.Rule(**json.loads(as_json)) == paramsearch.Rule.load("mup-sgd")
+
+
+def test_version_and_help():
+    assert run("--version").stdout.startswith("paramsearch")
+    for command in ("search", "verify", "trace", "export", "report", "list"):
+        assert command in run("--help").stdout
+        assert run(command, "--help").exit_code == 0
+
+
+def documented(section):
+    """The words in code marks of one section of docs/json.md."""
+    text = (ROOT / "docs" / "json.md").read_text()
+    part = text.split(f"\n## {section}\n")[1].split("\n## ")[0]
+    return set(re.findall(r"`([a-z_]+)`", part))
+
+
+def keys(value):
+    """Every key of nested JSON."""
+    if isinstance(value, dict):
+        return set(value).union(*map(keys, value.values()))
+    return set().union(*map(keys, value)) if isinstance(value, list) else set()
+
+
+def test_the_documented_json_of_search_is_there(tmp_path):
+    summary = json.loads(run(*SEARCH, "--out", tmp_path / "a", "--json").stdout)
+    documented_ = documented("search") - {"null", "true", "false"}
+    assert documented_ <= keys(summary) | {"groups"}
+    assert set(summary) <= documented_
+
+
+def test_the_documented_json_of_trace_is_there():
+    traced = json.loads(run("trace", "mlp", "--json").stdout)
+    assert documented("trace") <= keys(traced) and set(traced) <= documented("trace")
 
 
 def test_report_draws_again(whole):

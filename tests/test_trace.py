@@ -119,9 +119,9 @@ def test_table_shows_tensors_groups_and_repeats():
     console = Console(width=140, file=io.StringIO(), record=True)
     console.print(render_trace(trace("resmlp")))
     text = console.export_text()
-    assert "blocks.3.down.weight" in text
-    assert "blocks.*.up.weight (4)" in text
-    assert "add:1 → add:2   (x 3)" in text
+    assert "blocks.0-3.down.weight" in text
+    assert "30 tensors in 8 groups" in text and "vector.norm.residual" in text
+    assert "+ blocks.0.norm.weight,bias → blocks.0.up" in text and "(x 4)" in text
 
 
 class Broken(nn.Linear):

@@ -1,5 +1,7 @@
 import json
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -50,14 +52,18 @@ def test_a_rule_without_drift_passes(tmp_path):
     assert rules["sp"]["drift_octaves"] == pytest.approx(4, abs=0.1)
     assert rules["sp"]["drift_per_decade"] == pytest.approx(-math.log2(10), abs=0.1)
     assert rules["sp"]["scales"]["512"]["regret"] == pytest.approx(0.05 * 16, abs=0.05)
-    assert "mup passes: at width 512 (16 x base)" in result.sentence
-    assert "better than sp" in result.sentence
+    assert result.sentence.startswith("mup passes: transfer regret at width 128 (4 x base) ")
+    assert ", at width 512 (16 x base) 0 ± 0 (better than sp 0.79 ± 0)" in result.sentence
+    assert "drifts by 0.00 octaves over width 32 to 512, " in result.sentence
+    assert "(sp 4.00, -3.32)" in result.sentence and "power" not in result.sentence
 
 
 def test_a_rule_with_drift_fails(tmp_path):
     result = checked("sp", [512], ["mup"], tmp_path)
     assert not result.passed
-    assert "worse than mup" in result.sentence and "drifts by 4.00 octaves" in result.sentence
+    assert "worse than mup 0 ± 0" in result.sentence
+    assert "fails, because at width 512 mup transfers better, and its optimum" in result.sentence
+    assert "drifts by 4.00 octaves, and mup by 0.00 only" in result.sentence
 
 
 def test_ties_are_named(tmp_path):
@@ -67,7 +73,45 @@ def test_ties_are_named(tmp_path):
 
 def test_without_baselines_the_drift_decides(tmp_path):
     assert checked("mup", [512], [], tmp_path).passed
-    assert not checked("sp", [512], [], tmp_path).passed
+    result = checked("sp", [512], [], tmp_path)
+    assert not result.passed and "drifts by 4.00 octaves, more than 1" in result.sentence
+
+
+def parabola(bottom, scale=1.0):
+    """A curve with its optimum ``bottom`` octaves above 2**-6 and the same loss there."""
+    lrs = tuple(2.0 ** (k / 2) for k in range(-30, 7))
+    gaps = np.array([math.log2(lr) + 6 - bottom for lr in lrs])
+    return Curve(lrs, 1 + scale * gaps[:, None] ** 2 + np.array([0.0, 0.001]))
+
+
+def judged(**drifts):
+    """A certificate whose rules drift by so many octaves, at hardly any loss."""
+    curves = {
+        name: {32: parabola(0, 1e-11), 320: parabola(octaves, 1e-11)}
+        for name, octaves in drifts.items()
+    }
+    return certify(Evidence("width", 32, 2.0**-6, curves))["verdict"]
+
+
+def test_a_steadier_baseline_makes_a_rule_fail():
+    sentence = "fails, because its optimum drifts by 2.00 octaves, and mup by 1.20 only"
+    assert sentence in judged(found=2, mup=1.2, sp=3)["sentence"]
+    assert not judged(found=2, mup=1.2, sp=3)["passed"]
+    assert judged(found=2, mup=1.6, sp=3)["passed"]
+    assert judged(found=0.9, mup=0.1, sp=3)["passed"]
+
+
+def test_a_test_without_power_says_so():
+    assert (
+        "; but even sp drifts by only 0.30 octaves, so the test has no power: "
+        in (judged(found=0.1, sp=0.3)["sentence"])
+    )
+    assert "power" not in judged(found=0.1, mup=0.2)["sentence"]
+
+
+def test_one_seed_has_no_spread(tmp_path):
+    result = checked("mup", [64], ["sp"], tmp_path, seeds=1)
+    assert result.sentence.endswith("; one seed, so without spread.")
 
 
 def test_a_rule_that_diverges_fails(tmp_path):
@@ -115,6 +159,24 @@ def test_files_and_schema(tmp_path):
     assert set(wanted) < set(content["rules"]["sp"]["scales"]["64"])
 
 
+def test_the_documented_json_is_there(tmp_path):
+    found = checked("mup", [64], ["sp"], tmp_path).certificate
+    text = (Path(__file__).parent.parent / "docs" / "json.md").read_text()
+    words = set(re.findall(r"`([a-z_]+)`", text.split("\n## verify\n")[1].split("\n## ")[0]))
+    rule = found["rules"]["sp"]
+    there = {*found, *rule, *rule["scales"]["64"], *found["verdict"], "folder"}
+    assert words == there
+
+
+def test_an_optimum_at_the_end_of_the_base_grid_is_no_optimum(monkeypatch, tmp_path):
+    def rising(setting, scale, rules, lrs, seeds, on_steps=None):
+        return np.broadcast_to(np.array(lrs)[None, :, None], (len(rules), len(lrs), len(seeds)))
+
+    monkeypatch.setattr(measuring, "lr_losses", rising)
+    with pytest.raises(ParamsearchError, match=r"is the last of the grid .* move the grid down"):
+        checked("mup", [64], [], tmp_path)
+
+
 def test_every_lr_diverged(monkeypatch, tmp_path):
     def diverged(setting, scale, rules, lrs, seeds, on_steps=None):
         return np.full((len(rules), len(lrs), len(seeds)), np.inf)
@@ -160,7 +222,7 @@ def test_searched_scales_may_be_allowed():
     [
         ({"arch": None}, "rule 'mup' by itself does not say which architecture"),
         ({"arch": "mpl"}, r"unknown architecture 'mpl'; did you mean 'mlp'\?"),
-        ({"axis": "height"}, "axis 'height' is none of architecture 'mlp'; it has width"),
+        ({"axis": "height"}, "architecture 'mlp': unknown axis 'height'"),
         ({"axis": "depth"}, "rule 'mup' says nothing about axis 'depth'"),
         ({"task": "nothing"}, "unknown task 'nothing'"),
         ({"seeds": 0}, "seeds must be at least 1"),

@@ -43,22 +43,24 @@ def render_trace(trace: Trace) -> RenderableType:
 
 
 def _tensor_table(trace: Trace) -> Table:
+    """Tensors under the group whose exponents they share."""
     table = Table(box=None, header_style="bold")
-    for header in ("tensor", "shape", "grows", "op", "fan in", "fan out", "group"):
+    for header in ("group, tensor", "shape", "grows", "op", "fan in", "fan out"):
         right = "right" if header.startswith("fan") else "left"
-        table.add_column(header, justify=right, no_wrap=header != "tensor", overflow="fold")
+        table.add_column(header, justify=right, no_wrap=True, overflow="ellipsis")
     places = {t.name: place for place, ts in trace.groups("place").items() for t in ts}
-    for same in _repeated(trace.tensors, places):
-        tensor = same[0]
-        table.add_row(
-            " = ".join((_span([t.name for t in same]), *tensor.tied)),
-            " x ".join(map(str, tensor.shape)) or "1",
-            _growing(tensor),
-            tensor.op,
-            str(tensor.fan_in),
-            str(tensor.fan_out),
-            Text(tensor.group, style=_style(tensor)),
-        )
+    for group, tensors in trace.groups().items():
+        table.add_row(Text(group, style=f"bold {_style(tensors[0])}"))
+        for same in _repeated(tensors, places):
+            tensor = same[0]
+            table.add_row(
+                "  " + " = ".join((_span([t.name for t in same]), *tensor.tied)),
+                " x ".join(map(str, tensor.shape)) or "1",
+                _growing(tensor),
+                tensor.op,
+                str(tensor.fan_in),
+                str(tensor.fan_out),
+            )
     return table
 
 

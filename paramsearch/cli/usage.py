@@ -66,10 +66,11 @@ def _sentence(error: Any, words: Sequence[str]) -> str:
 
 
 def _value(option: str, words: Sequence[str]) -> str | None:
-    """Find the value given for an option: ``--seed x`` or ``--seed=x``."""
+    """Find the value given last for an option: ``--seed x`` or ``--seed=x``."""
+    value = None
     for word, following in zip(words, [*words[1:], None], strict=True):
         if word == option:
-            return following
-        if word.startswith(f"{option}="):
-            return word.partition("=")[2]
-    return None
+            value = following
+        elif word.startswith(f"{option}="):
+            value = word.partition("=")[2]
+    return value

@@ -57,6 +57,8 @@ class Found:
         start: The rule from which the search began, on the same seeds.
         baselines: Published rules on the same seeds; empty in a blind search.
         steps: Every candidate of the search.
+        trail: Scores on the seeds of the search in the order of training, the solver's rounds
+            first.
     """
 
     rule: Rule
@@ -64,6 +66,7 @@ class Found:
     start: Evaluation
     baselines: dict[str, Evaluation]
     steps: tuple[Step, ...]
+    trail: tuple[float, ...]
 
 
 def proposer_for(
@@ -111,6 +114,7 @@ class Driver:
         self._published = published
         self._listen = listen
         self._best = math.inf
+        self._solving: list[float] = []  # scores of the solver's rounds
         self._counts = tuple(len(variable.values) for variable in encoding.variables)
 
     def run(self) -> Found:
@@ -140,7 +144,8 @@ class Driver:
             high=tuple(map(max, box.high, snapped)),
         )
         first = self._measure([start], "polish", 0)[0]
-        return Found(self.rule(snapped), best, first, self._baselines(), tuple(steps))
+        trail = (*self._solving, *(step.evaluation.score for step in steps))
+        return Found(self.rule(snapped), best, first, self._baselines(), tuple(steps), trail)
 
     def explore(self) -> list[Step]:
         """Ask, train and tell generations until the budget of distinct candidates is spent.
@@ -156,6 +161,7 @@ class Driver:
         published = [tuple(point) for point in on_grid if point is not None]
         proposer.enqueue([tuple(self._encoding.start_indices), *published])
         steps: list[Step] = []
+        seen: set[Point] = set()
         generation = stale = 0
         while len(steps) < settings.budget and stale < _STALE:
             points = proposer.ask(min(settings.generation, settings.budget - len(steps)))
@@ -163,12 +169,10 @@ class Driver:
             seeds = settings.search_seeds()
             results = self._ledger.measure(rules, seeds, "search", generation)
             proposer.tell([result.evaluation.score for result in results])
-            new = [
-                Step(result.trial, generation, point, result.evaluation)
-                for point, result in zip(points, results, strict=True)
-                if result.fresh
-            ]
+            first = {p: r for p, r in zip(points, results, strict=True) if p not in seen}
+            new = [Step(r.trial, generation, p, r.evaluation) for p, r in first.items()]
             steps += new
+            seen |= set(first)
             generation, stale = generation + 1, 0 if new else stale + 1
             self._tell("search", len(steps), settings.budget, [s.evaluation for s in new])
         return steps
@@ -181,6 +185,7 @@ class Driver:
             rules = [self._encoding.rule_at(value, self._name) for value in values]
             results = self._ledger.measure(rules, seeds, "solve", number)
             evaluations = [result.evaluation for result in results]
+            self._solving += [evaluation.score for evaluation in evaluations]
             self._tell("solve", self._ledger.trials, None, evaluations)
             return evaluations
 

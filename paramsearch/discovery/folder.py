@@ -34,7 +34,7 @@ def check_folder(folder: Path, key: str = "--out") -> None:
     """
     if folder.exists() and not folder.is_dir():
         raise ParamsearchError(f"{key}: {folder} is a file; allowed: a folder, or a new path")
-    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
     if not nearest.is_dir():
         raise ParamsearchError(f"{key}: {folder} cannot be made, because {nearest} is a file")
     if not os.access(nearest, os.W_OK | os.X_OK):
@@ -113,11 +113,12 @@ def _claim(folder: Path, store: Store, identity: dict[str, Any], resume: bool) -
             f"--resume to continue it, or choose another --out"
         )
     if begun:
-        found = differences(_checked(folder, store), identity)
+        found = differences(_settings(folder, store), identity)
         if found:
             raise ParamsearchError(
                 f"run folder {folder} cannot be resumed with other settings: {'; '.join(found)}"
             )
+        _check_results(folder, store)
         return
     results = [name for name in (SUMMARY, RULE) if (folder / name).exists()]
     if results:
@@ -128,21 +129,32 @@ def _claim(folder: Path, store: Store, identity: dict[str, Any], resume: bool) -
     store.put("settings", identity)
 
 
-def _checked(folder: Path, store: Store) -> dict[str, Any]:
-    """Read everything that the store keeps, so that damage shows now; give its settings."""
+def _settings(folder: Path, store: Store) -> dict[str, Any]:
+    settings = store.get("settings")
+    if not isinstance(settings, dict):
+        raise _damaged(folder, "it lacks settings")
+    return cast(dict[str, Any], settings)
+
+
+def _check_results(folder: Path, store: Store) -> None:
+    """Read everything that the store keeps, so that damage shows before anything trains."""
+    trials = store.trials()
     try:
-        settings = store.get("settings")
-        if not isinstance(settings, dict):
-            raise TypeError("it lacks settings")
-        BaseCurve(**store.get("base"))  # pyright: ignore[reportCallIssue]
-        for trial in store.trials():
+        if trials:
+            BaseCurve(**cast(dict[str, Any], store.get("base")))
+        for trial in trials:
             Evaluation.from_json(trial.result)
-        return cast(dict[str, Any], settings)
-    except (KeyError, TypeError) as error:
-        what = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
-        raise ParamsearchError(
-            f"run store {folder / DATABASE} is damaged ({what}); use another --out to start afresh"
-        ) from error
+    except KeyError as error:
+        raise _damaged(folder, f"a trial lacks {error}") from error
+    except TypeError as error:
+        raise _damaged(folder, str(error).replace("BaseCurve.__init__()", "its base")) from error
+
+
+def _damaged(folder: Path, reason: str) -> ParamsearchError:
+    path = folder / DATABASE
+    return ParamsearchError(
+        f"run store {path} is damaged ({reason}); use another --out to start afresh"
+    )
 
 
 def read_json(folder: Path, name: str) -> dict[str, Any]:

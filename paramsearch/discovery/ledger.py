@@ -63,12 +63,10 @@ class Measurement:
 
     Attributes:
         trial: Number of the trial in the store.
-        fresh: Whether no earlier call of this run asked for it.
         evaluation: What training it gave.
     """
 
     trial: int
-    fresh: bool
     evaluation: Evaluation
 
 
@@ -142,7 +140,7 @@ class Ledger:
         for key in keys:
             trial = self._known[key]
             evaluation = Evaluation.from_json(trial.result)
-            measurements.append(Measurement(trial.id, key not in self._used, evaluation))
+            measurements.append(Measurement(trial.id, evaluation))
             self._used[key] = evaluation
         return measurements
 

@@ -93,10 +93,6 @@ class Store:
         try:
             yield
         except sqlite3.OperationalError as error:  # full disk, read-only folder, locked file
-            if str(error).startswith("no such"):
-                raise ParamsearchError(
-                    f"run store {self._path} is not one of paramsearch ({error}); use another --out"
-                ) from error
             raise ParamsearchError(f"run store {self._path} cannot be used: {error}") from error
         except (sqlite3.DatabaseError, UnicodeDecodeError, json.JSONDecodeError) as error:
             raise ParamsearchError(

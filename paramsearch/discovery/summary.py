@@ -49,7 +49,7 @@ def summarize(
         "start_score": score_json(found.start),
         "baselines": {name: score_json(e) for name, e in found.baselines.items()},
         "curves": {"start": found.start.curves, "found": evaluation.curves},
-        "history": best_so_far(found.steps),
+        "history": best_so_far(found.trail),
         "candidates": candidates(found.steps),
         "nearest": nearest(rule, published, groups, settings.axis),
     }
@@ -77,9 +77,9 @@ def score_json(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def best_so_far(steps: Sequence[Step]) -> list[float]:
-    """Give the best score after each candidate of the search."""
-    return list(accumulate((step.evaluation.score for step in steps), min))
+def best_so_far(trail: Sequence[float]) -> list[float]:
+    """Give the best score after each candidate that the solver and the search trained."""
+    return list(accumulate(trail, min))
 
 
 def candidates(steps: Sequence[Step]) -> list[dict[str, Any]]:

@@ -22,6 +22,8 @@ DRIFT = 1.0
 MARGIN = 0.5
 """Octaves of drift that count as a difference, and that the standard parameterization must show."""
 
+_ROUNDING = 1e-9  # of losses; a smaller difference is none
+
 
 def verdict(evidence: Evidence, rules: Mapping[str, Any]) -> dict[str, Any]:
     """Judge the first rule of the evidence against the others.
@@ -74,7 +76,7 @@ def compare(evidence: Evidence, name: str, other: str, scale: int) -> int:
         return 1
     mean, error = mean_and_error(mine, theirs)
     spread = max(error, mean_and_error(theirs, best_losses(evidence, scale))[1])
-    return 0 if abs(mean) <= spread else (1 if mean > 0 else -1)
+    return 0 if abs(mean) <= max(spread, _ROUNDING) else (1 if mean > 0 else -1)
 
 
 def _held_out(evidence: Evidence) -> list[int]:
@@ -141,13 +143,16 @@ def _octaves(rule: Mapping[str, Any]) -> str:
 
 def _slope(rule: Mapping[str, Any]) -> str:
     value = rule["drift_per_decade"]
-    return "unknown" if value is None else f"{value:+.2f}"
+    return "unknown" if value is None else f"{round(value, 2) + 0.0:+.2f}"
 
 
 def _regret(entry: Mapping[str, Any]) -> str:
     if entry["regret"] is None:
         return "infinite: it diverges"
-    return f"{entry['regret']:.3g} ± {entry['regret_spread']:.1g}"
+    return " ± ".join(
+        f"{0.0 if abs(value) < _ROUNDING else value:{form}}"
+        for value, form in ((entry["regret"], ".3g"), (entry["regret_spread"], ".1g"))
+    )
 
 
 def _list(words: Sequence[str]) -> str:

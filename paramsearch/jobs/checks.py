@@ -20,11 +20,12 @@ _LONGEST = 240  # characters of what torch or the model says
 
 
 @contextmanager
-def from_file(name: object) -> Generator[None, None, None]:
+def from_file(name: object, about: str = "") -> Generator[None, None, None]:
     """Put the user's file in front of what is wrong with its content.
 
     Args:
         name: What the user gave; anything but a path to a file is left out.
+        about: Only where this is spoken of.
 
     Example:
         >>> with from_file("my/rule.yaml"):
@@ -37,7 +38,7 @@ def from_file(name: object) -> Generator[None, None, None]:
     except ParamsearchError as error:
         path = str(name) if isinstance(name, str | Path) else ""
         named = path.endswith((".py", ".yaml")) and path not in str(error)
-        if not named:
+        if not named or about not in str(error):
             raise
         raise ParamsearchError(f"{path}: {error}") from error
 

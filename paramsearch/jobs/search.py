@@ -139,11 +139,14 @@ def search(
     check_folder(folder)
     setting, traced, encoding = prepare(settings, model)
     reports = _Reports(listen)
-    evaluator = Evaluator(setting, on_steps=reports.steps)
+    start = encoding.rule(encoding.start_indices, "start")
+    evaluator = Evaluator(setting, reports.steps, start)
     with opened(folder, settings, resume) as store:
         started = time.monotonic()
         try:
-            summary, rule = _run(settings, traced, encoding, Ledger(evaluator, store), reports.send)
+            with from_file(settings.objective, about="fidelity.lr"):
+                ledger = Ledger(evaluator, store)
+                summary, rule = _run(settings, traced, encoding, ledger, reports.send)
         except KeyboardInterrupt as error:
             command = f"{settings.command} --out {shlex.quote(str(folder))} --resume"
             raise Stopped(len(store.trials()), command) from error

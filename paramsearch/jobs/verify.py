@@ -118,6 +118,8 @@ def verify(
         with from_file(files.get(label)):
             resolve(each, traced.tensors, dict.fromkeys(model.axes, 1.0))
     block = [1000 * seed + _FIRST_SEED + index for index in range(seeds)]
+    with from_file(objective or found.asked.get("objective"), about="fidelity.lr"):
+        evidence = measure(setting, rules, sizes, block, listen)
     certificate: dict[str, Any] = {
         "paramsearch": 1,
         "arch": model.name,
@@ -126,7 +128,7 @@ def verify(
         "rule": rule.name,
         "seeds": block,
         "steps": goal.fidelity.steps,
-        **certify(measure(setting, rules, sizes, block, listen)),
+        **certify(evidence),
     }
     verdict = certificate["verdict"]
     return Verification(verdict["passed"], verdict["sentence"], folder, _write(folder, certificate))

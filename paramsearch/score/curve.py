@@ -45,7 +45,7 @@ def optimum(lrs: Sequence[float], losses: ArrayLike) -> Optimum | None:
 
     Example:
         >>> lrs = [2.0**k for k in range(-6, 0)]
-        >>> best = optimum(lrs, [1 + 0.1 * (k + 3.25) ** 2 for k in range(-6, 0)])
+        >>> best = optimum(lrs, [2 ** (0.1 * (k + 3.2) ** 2) for k in range(-6, 0)])
         >>> round(best.log2_lr, 1), best.interior
         (-3.2, True)
     """
