@@ -163,7 +163,7 @@ objective("empty grid", changed(TINY, "high: 0.5", "high: 0.0001"), "needs at le
 objective("twice", TINY + "name: x\n", "key 'name' is given twice")
 objective("weight", TINY + "weights: {loss: -1}\n", "weights.loss: received -1; allowed: greater")
 objective("infinite", changed(TINY, "high: 0.5", "high: .inf"), "fidelity.lr.high: received inf")
-objective("tiny step", changed(TINY, "step: 1,", "step: 1.0e-9,"), "fidelity.lr: step 1e-09 octaves")
+objective("tiny step", changed(TINY, "step: 1,", "step: 1.0e-9,"), "fidelity.lr: step 1e-09")
 HIGH = changed(TINY, "low: 0.0005, high: 0.5", "low: 1.0e+6, high: 1.0e+9")
 LOW = changed(TINY, "low: 0.0005, high: 0.5", "low: 1.0e-9, high: 1.0e-7")
 objective("high", HIGH, "at width=32 the best learning rate is the last of the grid")

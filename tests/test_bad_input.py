@@ -32,6 +32,7 @@ def files(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def _inside(files, monkeypatch):
     monkeypatch.chdir(files)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)  # also on a machine with one
 
 
 def said(words):
