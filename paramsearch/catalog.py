@@ -92,7 +92,7 @@ def load_module(path: Path) -> ModuleType:
     sys.modules[name] = module  # before running it: dataclasses look their module up
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise ParamsearchError(f"{path} cannot be run: {type(error).__name__}: {error}") from error
     return module

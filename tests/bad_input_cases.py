@@ -49,6 +49,7 @@ gauge: no-multipliers
 axes: [width]
 groups:
 """
+NOTHING = "{loss: 0, lr_collapse: 0, sharpness_collapse: 0, probe_slopes: 0}\n"
 FREE = "{low: -1, high: 0, step: 0.5, start: 0}"
 OUTPUT = "self.b(self.a(x).relu())"
 
@@ -116,6 +117,7 @@ case("objective", search("--objective", "tansfer"), "did you mean 'transfer'?")
 case("optimizer", search("--optimizer", "adma"), "unknown optimizer 'adma'; did you mean 'adam'?")
 case("task", search("--task", "digit"), "unknown task 'digit'; did you mean 'digits'?")
 case("sampler", search("--sampler", "CMB"), "unknown sampler 'CMB'; did you mean")
+case("sampler case", search("--sampler", "cma"), "unknown sampler 'cma'; did you mean 'CMA'?")
 case("sampler alone", search("--sampler", "Cobyla"), "cannot propose several candidates at a time")
 case("rule", verify(rule="mupp"), "unknown rule 'mupp'; did you mean 'mup'?")
 case("baseline", verify("--baselines", "sp,muq"), "unknown rule 'muq'; did you mean 'mup'?")
@@ -134,6 +136,7 @@ rule("malformed", "paramsearch: 1\nname: [a\n", "line 3: expected ',' or ']'")
 rule("binary", "\0\1", "is not YAML")
 rule("empty", "", "received nothing; allowed: a mapping of paramsearch, name")
 rule("key", changed(MUP, "    lr:", "    lrr:"), "groups.0.lrr: received an unknown key")
+rule("key misspelt", changed(MUP, "groups:", "grups:"), "grups: received an unknown key (did you")
 rule("type", changed(MUP, "-0.5", "half"), "groups.1.init.width: received 'half'; allowed: a valid")
 rule("version", changed(MUP, "paramsearch: 1", "paramsearch: 2"), "paramsearch: received 2")
 rule("optimizer", changed(MUP, "adam", "adamm"), "unknown optimizer 'adamm'; did you mean 'adam'?")
@@ -164,6 +167,7 @@ objective("twice", TINY + "name: x\n", "key 'name' is given twice")
 objective("weight", TINY + "weights: {loss: -1}\n", "weights.loss: received -1; allowed: greater")
 objective("infinite", changed(TINY, "high: 0.5", "high: .inf"), "fidelity.lr.high: received inf")
 objective("tiny step", changed(TINY, "step: 1,", "step: 1.0e-9,"), "fidelity.lr: step 1e-09")
+objective("no weight", TINY + "weights: " + NOTHING, "weights: received no weight above 0")
 HIGH = changed(TINY, "low: 0.0005, high: 0.5", "low: 1.0e+6, high: 1.0e+9")
 LOW = changed(TINY, "low: 0.0005, high: 0.5", "low: 1.0e-9, high: 1.0e-7")
 objective("high", HIGH, "at width=32 the best learning rate is the last of the grid")
@@ -188,10 +192,15 @@ case("scales below", verify("--scales", "16"), "width 16 is not above the base w
 case("scales equal", verify("--scales", "32"), "width 32 is not above the base width 32")
 case("scales words", verify("--scales", "a,b"), "received 'a,b'")
 case("scales fraction", verify("--scales", "64.5"), "--scales must be whole numbers")
+case("scales huge", verify("--scales", "9" * 30), "'mlp' fails at build at width=99999999")
 case("scales empty", verify("--scales", ""), "--scales is empty")
 case("no architecture", ["verify", "mup", "--scales", "512"], "add --arch")
 
 # models
+model("exits", "import sys; sys.exit(3)\n", "exits.py cannot be run: SystemExit: 3")
+model("list", changed(MODEL, '{"width": 8}', '["width"]'), "list.py: axes: received ['width']")
+model("zero", changed(MODEL, "8}", "0}"), "zero.py: axes: received base size 0 of 'width'")
+model("word", changed(MODEL, "8}", "'a'}"), "word.py: axes: received base size 'a' of 'width'")
 model("syntax", "def f(:\n", "syntax.py cannot be run: SyntaxError")
 model("imports", "import nonexistent\n", "imports.py cannot be run: ModuleNotFoundError")
 model("empty", "x = 1\n", "empty.py must define `arch = paramsearch.Arch(")

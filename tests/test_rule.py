@@ -55,7 +55,7 @@ def test_a_file_is_read(load):
 # A change of the file above, and what the one sentence about it says.
 BAD = {
     "unknown key": ("lr:", "lrr:", r"groups.0.lrr: received an unknown key .did you mean 'lr'"),
-    "unknown top key": ("name:", "nam:", r"name: received nothing; allowed: it must be stated"),
+    "unknown top key": ("name:", "nam:", r"nam: received an unknown key"),
     "text for number": ("-1}", "fast}", r"groups.0.lr.width: received 'fast'; allowed: a valid n"),
     "not finite": ("-1}", ".nan}", r"groups.0.lr.width: received nan; allowed: a finite number"),
     "bool for number": ("-1}", "true}", r"groups.0.lr.width: received True; allowed: a valid num"),

@@ -48,7 +48,7 @@ def load(tmp_path):
 # A change of the file above, and what the one sentence about it says.
 BAD = {
     "multiplier": ("init:", "multiplier:", r"groups.0.multiplier: received an unknown key; allow"),
-    "unknown key": ("step:", "stepp:", r"groups.0.lr.width.step: received nothing; allowed: it m"),
+    "unknown key": ("step:", "stepp:", r"groups.0.lr.width.stepp: received an unknown key"),
     "no step": ("step: 0.5", "step: 0", r"groups.0.lr.width.step: received 0; allowed: greater"),
     "order": ("low: -1", "low: 1", r"groups.0.lr.width: received low 1, start 0, high 0.5; allow"),
     "high off grid": ("high: 0.5", "high: 0.4", r"received high 0.4 with low -1 and step 0.5; al"),

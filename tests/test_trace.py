@@ -32,8 +32,8 @@ def test_op_role_and_fans(model, expected):
 @pytest.mark.parametrize(
     ("name", "task", "roles"),
     [
-        ("mlp", "digits", "input vector hidden vector hidden vector output scalar"),
-        ("mlp", "bytes", "input hidden vector hidden vector output scalar"),
+        ("mlp", "digits", "input vector hidden vector output scalar"),
+        ("mlp", "bytes", "input hidden vector output scalar"),
         (
             "resmlp",
             "teacher",

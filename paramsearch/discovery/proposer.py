@@ -156,10 +156,11 @@ def _make(choices: Choices, start: Point, sampling: Sampling) -> Any:
     ng = cast(Any, nevergrad)
     registry = ng.optimizers.registry
     if sampling.sampler not in registry:
-        near = difflib.get_close_matches(sampling.sampler, list(registry), n=1, cutoff=0.5)
-        hint = f" did you mean '{near[0]}'?" if near else ""
+        known = {name.lower(): name for name in registry}
+        near = difflib.get_close_matches(sampling.sampler.lower(), known, n=1, cutoff=0.5)
+        hint = f"; did you mean '{known[near[0]]}'?" if near else ""
         raise ParamsearchError(
-            f"unknown sampler '{sampling.sampler}';{hint} (well tried: {', '.join(SAMPLERS)})"
+            f"unknown sampler '{sampling.sampler}'{hint} (well tried: {', '.join(SAMPLERS)})"
         )
     make = registry[sampling.sampler]
     if getattr(make, "no_parallelization", False) or getattr(make, "recast", False):

@@ -77,7 +77,9 @@ def validate(model: type[Model], path: Path, data: object) -> Model:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise ParamsearchError(f"{path}: {_sentence(model, error.errors()[0])}") from error
+        # a misspelt key is both unknown and missing: the first is what the user did
+        first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
+        raise ParamsearchError(f"{path}: {_sentence(model, first)}") from error
 
 
 def _sentence(model: type[BaseModel], error: ErrorDetails) -> str:

@@ -121,6 +121,12 @@ class Weights(_Strict):
     sharpness_collapse: Weight = 0.25
     probe_slopes: Weight = 1.0
 
+    @model_validator(mode="after")
+    def _counts_something(self) -> "Weights":
+        if not any(self.model_dump().values()):
+            raise ValueError("received no weight above 0; allowed: at least one above 0")
+        return self
+
 
 @dataclass(frozen=True, slots=True)
 class Score:

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
 
 from torch import nn
 
@@ -56,4 +58,26 @@ def load_arch(name: str) -> Arch:
             f"{path} must define `arch = paramsearch.Arch(build=..., axes={{'width': 32}})`; "
             f"received arch = {found!r}"
         )
+    _check(path, found)
     return Arch(found.build, found.axes, found.task, found.ratios, name=path.stem)
+
+
+def _check(path: Path, arch: Arch) -> None:
+    """Check what the file states; types are only hints in Python."""
+    axes = cast(object, arch.axes)
+    if not isinstance(axes, Mapping) or not axes:
+        raise ParamsearchError(
+            f"{path}: axes: received {axes!r}; allowed: axis name -> base size, for instance "
+            "{'width': 32}"
+        )
+    for axis, size in cast(Mapping[object, object], axes).items():
+        if type(size) is not int or size < 1:
+            raise ParamsearchError(
+                f"{path}: axes: received base size {size!r} of '{axis}'; allowed: a whole number "
+                "of at least 1"
+            )
+    if not callable(arch.build):
+        raise ParamsearchError(
+            f"{path}: build: received {arch.build!r}; allowed: a function or class that makes the "
+            "model"
+        )

@@ -128,7 +128,7 @@ def trace(
 
     Example:
         >>> [tensor.role for tensor in trace("mlp").tensors if tensor.name.endswith("weight")]
-        ['input', 'hidden', 'hidden', 'output']
+        ['input', 'hidden', 'output']
     """
     arch = load_arch(arch) if isinstance(arch, str) else arch
     task = load_task(arch.task) if task is None else task
@@ -155,7 +155,8 @@ def _stage(arch: Arch, stage: str, run: Callable[[], Any]) -> Any:
     try:
         return run()
     except Exception as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        said = str(error).split("Exception raised from")[0]  # without torch's frames of C++
+        reason = " ".join(f"{type(error).__name__}: {said}".split())
         raise ParamsearchError(f"architecture '{arch.name}' fails at {stage}: {reason}") from error
 
 
