@@ -89,7 +89,7 @@ def certificate_table(certificate: Mapping[str, Any]) -> Table:
     title += f"{certificate['base_scale']}; regret: lost by keeping it"
     table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
     table.add_column("rule", no_wrap=True)
-    for head in (certificate["axis"], "best loss", "at base LR", "regret", "best LR"):
+    for head in (certificate["axis"], "best\nloss", "at base\nLR", "regret", "best\nLR"):
         table.add_column(head, justify="right", no_wrap=True)
     for name, rule in certificate["rules"].items():
         table.add_section()
