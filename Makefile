@@ -17,7 +17,7 @@ PIP = $(BIN)/python -m pip install --quiet -c constraints.txt
 .PHONY: search test install clean
 
 search: $(VENV)/.installed
-	$(BIN)/paramsearch search $(SEARCH) --out $(OUT)
+	$(BIN)/paramsearch search $(SEARCH) --out $(OUT) $(if $(wildcard $(OUT)/trials.db),--resume)
 	$(BIN)/paramsearch verify $(OUT) $(VERIFY)
 
 test: $(VENV)/.installed-dev
