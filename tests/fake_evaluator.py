@@ -3,7 +3,7 @@
 import functools
 import random
 
-from paramsearch.discovery.evaluate import BaseCurve, Evaluation
+from paramsearch.discovery.evaluation import BaseCurve, Evaluation
 from paramsearch.rules.rule import Rule
 
 LRS = [0.01, 0.02, 0.04]

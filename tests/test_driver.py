@@ -7,7 +7,7 @@ from fake_evaluator import FakeEvaluator
 from paramsearch import Rule
 from paramsearch.discovery.driver import Driver
 from paramsearch.discovery.encoding import Choices
-from paramsearch.discovery.evaluate import Evaluation
+from paramsearch.discovery.evaluation import Evaluation
 from paramsearch.discovery.ledger import Ledger, key_of
 from paramsearch.discovery.nearest import nearest, published_rules
 from paramsearch.discovery.polish import Box, climb, intervals, is_better, is_tied, snap

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from paramsearch.discovery.curves import grid, lr_losses, recipe
-from paramsearch.discovery.evaluate import BASE_SEEDS, Evaluation, Evaluator
+from paramsearch.discovery.evaluate import BASE_SEEDS, Evaluator
+from paramsearch.discovery.evaluation import Evaluation
 from paramsearch.discovery.setting import Setting
 from paramsearch.errors import ParamsearchError
 from paramsearch.rules.rule import Rule

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from paramsearch.discovery.evaluate import Evaluation, Evaluator
+from paramsearch.discovery.evaluate import Evaluator
+from paramsearch.discovery.evaluation import Evaluation
 from paramsearch.discovery.setting import Setting
 from paramsearch.discovery.solve import solve
 from paramsearch.rules.encoding import Variable

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from paramsearch.discovery.encoding import Point
-from paramsearch.discovery.evaluate import Evaluation
+from paramsearch.discovery.evaluation import Evaluation
 from paramsearch.discovery.ledger import Ledger
 from paramsearch.discovery.polish import Polished, climb, intervals, snap
 from paramsearch.discovery.progress import Listener, Progress

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-from paramsearch.discovery.evaluate import BaseCurve, Evaluation
+from paramsearch.discovery.evaluation import BaseCurve, Evaluation
 from paramsearch.discovery.lock import locked
 from paramsearch.discovery.settings import SearchSettings, differences
 from paramsearch.discovery.store import Store

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-from paramsearch.discovery.evaluate import Evaluation
+from paramsearch.discovery.evaluation import Evaluation
 from paramsearch.discovery.store import Store
 from paramsearch.rules.group import Group
 from paramsearch.rules.rule import Rule

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from paramsearch.discovery.encoding import Point
-from paramsearch.discovery.evaluate import Evaluation
+from paramsearch.discovery.evaluation import Evaluation
 
 Measure = Callable[[Sequence[Point], str, int], list[Evaluation]]
 """Evaluates grid points on the seeds of the polish, for a stage and round."""

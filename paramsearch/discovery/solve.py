@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from paramsearch.discovery.evaluate import Evaluation
+from paramsearch.discovery.evaluation import Evaluation
 from paramsearch.rules.encoding import Variable
 
 Array = NDArray[np.float64]

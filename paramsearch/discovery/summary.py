@@ -5,7 +5,7 @@ from itertools import accumulate
 from typing import Any
 
 from paramsearch.discovery.driver import Found, Step
-from paramsearch.discovery.evaluate import Evaluation
+from paramsearch.discovery.evaluation import Evaluation
 from paramsearch.discovery.nearest import nearest
 from paramsearch.discovery.settings import SearchSettings
 from paramsearch.rules.gauge import QUANTITIES
