@@ -56,12 +56,12 @@ def facts(progress: Progress, seconds: float) -> str:
         seconds: Since the job began.
 
     Example:
-        >>> facts(Progress("search", 3, 9, 0.51234, 5000), 2.0)
-        'best 0.5123, 2500 member-steps/s'
+        >>> facts(Progress("search", 3, 9, 0.51234, 125.0), 2.0)
+        'best 0.5123, 62.5 members/s'
     """
     best = "" if progress.best is None else f"best {progress.best:.4g}, "
-    rate = progress.member_steps / seconds if seconds > 0 else 0.0
-    return f"{best}{rate:.0f} member-steps/s"
+    rate = progress.members / seconds if seconds > 0 else 0.0
+    return f"{best}{rate:.3g} members/s"
 
 
 class _Live:
@@ -92,10 +92,13 @@ class _Lines:
         self._began = time.monotonic()
         self._last = Progress("", -1, None, None, 0)
         self._spoke = -_QUIET_SECONDS
+        self._stage_began = self._began
 
     def __call__(self, progress: Progress) -> None:
         seconds = time.monotonic() - self._began
         same = progress.stage == self._last.stage
+        if not same:
+            self._stage_began = time.monotonic()
         moved = progress.done != self._last.done
         finished = progress.done == progress.total
         soon = seconds - self._spoke < _QUIET_SECONDS
@@ -104,7 +107,11 @@ class _Lines:
         self._last, self._spoke = progress, seconds
         total = "" if progress.total is None else f"/{progress.total}"
         line = f"{progress.stage}: {progress.done}{total} {self._unit}, {facts(progress, seconds)}"
-        line = line + _eta(progress, seconds) if progress.done else f"{progress.stage}: started"
+        line = (
+            line + _eta(progress, time.monotonic() - self._stage_began)
+            if progress.done
+            else f"{progress.stage}: started"
+        )
         self._console.print(line, highlight=False, soft_wrap=True, markup=False)
 
 

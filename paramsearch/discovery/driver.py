@@ -235,4 +235,4 @@ class Driver:
         self, stage: str, done: int, total: int | None, evaluations: Sequence[Evaluation]
     ) -> None:
         self._best = min([self._best, *(evaluation.score for evaluation in evaluations)])
-        self._listen(Progress(stage, done, total, self._best, self._ledger.trained))
+        self._listen(Progress(stage, done, total, self._best))

@@ -98,11 +98,6 @@ class Ledger:
         """Number of distinct candidates this run has asked for."""
         return len(self._used)
 
-    @property
-    def trained(self) -> int:
-        """Member-steps trained by this process."""
-        return self._evaluator.member_steps
-
     def members(self) -> int:
         """Count the training runs behind all that this run has asked for, whenever they were made.
 

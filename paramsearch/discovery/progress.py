@@ -13,14 +13,14 @@ class Progress:
         done: Trials (or curves) done in this stage.
         total: Trials at most in this stage; None when the data decide.
         best: Best score so far; None when there is none yet.
-        member_steps: Member-steps trained by this process.
+        members: Training runs made by this process, those under way in part; counted by the job.
     """
 
     stage: str
     done: int
     total: int | None
     best: float | None
-    member_steps: int
+    members: float = 0.0
 
 
 Listener = Callable[[Progress], None]

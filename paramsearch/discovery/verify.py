@@ -130,13 +130,13 @@ def measure(
             end of the grid.
     """
     base = setting.arch.axes[setting.axis]
-    steps = 0
+    members = 0.0
     done = 0
 
     def on_steps(count: int) -> None:
-        nonlocal steps
-        steps += count
-        listen(Progress("verify", done, len(scales) + 1, None, steps))
+        nonlocal members
+        members += count / setting.objective.fidelity.steps
+        listen(Progress("verify", done, len(scales) + 1, None, members))
 
     def train(scale: int, some: Sequence[Rule], lrs: Sequence[float]) -> Array:
         return np.asarray(lr_losses(setting, scale, some, lrs, seeds, on_steps), dtype=np.float64)
@@ -166,7 +166,7 @@ def measure(
         near = range(center - reach, center + reach + 1)
         for rule_name, curve in _curves(train, scale, rules, grid.low, near).items():
             curves[rule_name][scale] = curve
-    listen(Progress("verify", len(scales) + 1, len(scales) + 1, None, steps))
+    listen(Progress("verify", len(scales) + 1, len(scales) + 1, None, members))
     return Evidence(setting.axis, base, grid.low * 2.0 ** (_STEP * center), curves)
 
 

@@ -3,7 +3,7 @@
 import shlex
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +138,7 @@ def search(
     folder = _folder(out, settings, resume)
     check_folder(folder)
     setting, traced, encoding = prepare(settings, model)
-    reports = _Reports(listen)
+    reports = _Reports(listen, setting.objective.fidelity.steps)
     start = encoding.rule(encoding.start_indices, "start")
     evaluator = Evaluator(setting, reports.steps, start)
     with opened(folder, settings, resume) as store:
@@ -255,16 +255,16 @@ def _folder(out: str | Path | None, settings: SearchSettings, resume: bool) -> P
 class _Reports:
     """Sends progress on, also between batches, as member-steps are made."""
 
-    def __init__(self, listen: Listener):
+    def __init__(self, listen: Listener, steps: int):
         self._listen = listen
-        self._last = Progress("base", 0, None, None, 0)
-        self._steps = 0
+        self._last = Progress("base", 0, None, None)
+        self._share = 1 / steps  # of a member that one of its steps is
+        self._members = 0.0
 
     def send(self, progress: Progress) -> None:
-        self._last = progress
-        self._listen(progress)
+        self._last = replace(progress, members=self._members)
+        self._listen(self._last)
 
     def steps(self, count: int) -> None:
-        self._steps += count
-        last = self._last
-        self._listen(Progress(last.stage, last.done, last.total, last.best, self._steps))
+        self._members += count * self._share
+        self.send(self._last)
