@@ -15,11 +15,6 @@ from paramsearch.rules.rule import Rule
 class Evaluates(Protocol):
     """What trains candidates; ``paramsearch.discovery.evaluate.Evaluator`` is the one in use."""
 
-    @property
-    def member_steps(self) -> int:
-        """Member-steps trained so far."""
-        ...
-
     def base(self) -> Any:
         """Give the learning-rate curve of the base scale, where all rules agree."""
         ...
