@@ -1,6 +1,9 @@
 """Evaluation of known rules on a real model: the score tells them apart, for the right reason."""
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -169,3 +172,29 @@ def test_an_optimum_at_the_edge_says_which_way_to_move(optimizer, low, high, way
     )
     with pytest.raises(ParamsearchError, match=says):
         Evaluator(tiny(optimizer, low, high)).base()
+
+
+ORDER = """
+import json, paramsearch
+from paramsearch.probes.features import Features
+from paramsearch.rules.rule import Rule
+from paramsearch.train.engine import Recipe, train
+from paramsearch.train.population import Member
+from paramsearch.train.workload import prepare
+workload = prepare(paramsearch.load_arch("mlp"), paramsearch.load_task("digits"), {})
+probes = train(workload, [Rule.load("sp")], [Member(0, 0.01, 0)], Recipe("adam", 1), [Features])
+print(json.dumps(list(probes.probes)))
+"""
+
+
+def test_probes_come_in_one_order_in_every_process():
+    orders = {
+        subprocess.run(
+            [sys.executable, "-c", ORDER],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(orders) == 1

@@ -54,7 +54,7 @@ class Capture(TorchFunctionMode):
         if not names:
             return result
         if len(known) < len(tensors):
-            for name in names:
+            for name in sorted(names):  # the order of a set differs between processes
                 self.outputs.setdefault(name, result)
         elif id(result) not in self._names:
             self._names[id(result)] = names
