@@ -11,6 +11,8 @@ from paramsearch.errors import ParamsearchError
 from paramsearch.rules.multiplied import multipliers_of
 from paramsearch.rules.plug import apply
 from paramsearch.rules.rule import Rule
+from paramsearch.tasks.catalog import load_task
+from paramsearch.tracing.arch import load_arch
 
 
 def mlp(width: int, depth: int = 1) -> nn.Sequential:
@@ -246,3 +248,22 @@ def test_rules_without_roles_work_where_nothing_grows():
         with_depth(name="*"), Stack(16, 8), Stack(16, 2), lr=0.1, ratios={"width": 1, "depth": 4}
     )
     assert {g["lr"] for g in groups} == {0.05}
+
+
+def test_a_rule_that_matches_on_residual_needs_inputs():
+    groups = [
+        {"match": {"role": "hidden", "residual": True}, "lr": {"width": -2}},
+        {"match": {"name": "*"}, "lr": {"width": -1}},
+    ]
+    rule = Rule.model_validate(
+        {"name": "branches", "optimizer": "adam", "axes": ["width"], "groups": groups}
+    )
+    arch, task = load_arch("resmlp"), load_task("digits")
+
+    def plugged(**options):
+        model = arch.model(task.dims, {"width": 64})
+        return apply(rule, model, base=arch.model(task.dims), lr=1.0, **options)
+
+    with pytest.raises(ParamsearchError, match=r"residual branches .* give `inputs=`"):
+        plugged()
+    assert {g["lr"] for g in plugged(inputs=task.batch(0)[0])} == {0.25, 0.5}

@@ -73,6 +73,7 @@ def apply(
         factors = {tensor.name: Factors() for tensor in tensors}  # the base itself: no role shows
     else:
         _check_roles_show(rule, tensors)
+        _check_branches_show(rule, inputs)
         factors = resolve(rule, tensors, known)
     laws = base_init(bases)
     starts = {tensor.name: law_for(tensor, laws, described) for tensor in tensors}
@@ -109,6 +110,15 @@ def _check_roles_show(rule: Rule, tensors: Sequence[TensorInfo]) -> None:
         raise ParamsearchError(
             f"rule '{rule.name}' matches by role, which shows only in dimensions that grow, and "
             "model and base have the same; match its groups by name, op or residual"
+        )
+
+
+def _check_branches_show(rule: Rule, inputs: Any) -> None:
+    """Refuse to guess which tensors sit in residual branches: only running the model shows it."""
+    if inputs is None and any(group.match.residual is not None for group in rule.groups):
+        raise ParamsearchError(
+            f"rule '{rule.name}' tells tensors in residual branches apart, which shows only when "
+            "the model runs; give `inputs=`, what the model is called with"
         )
 
 
