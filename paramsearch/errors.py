@@ -8,6 +8,16 @@ class ParamsearchError(ValueError):
     """Base of every error that a user can cause; the command line prints it and exits with 2."""
 
 
+def said(error: BaseException) -> str:
+    r"""Give what an error says on one line, without the frames of C++ that torch appends.
+
+    Example:
+        >>> said(RuntimeError("no such op\nException raised from f at x.cpp:1"))
+        'no such op'
+    """
+    return " ".join(str(error).split("Exception raised from")[0].split())
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> ParamsearchError:
     """Make the error for a name that does not exist, listing what does and the nearest one.
 

@@ -182,7 +182,7 @@ def test_every_lr_diverged(monkeypatch, tmp_path):
         return np.full((len(rules), len(lrs), len(seeds)), np.inf)
 
     monkeypatch.setattr(measuring, "lr_losses", diverged)
-    with pytest.raises(ParamsearchError, match="diverged at width 32; move the grid down"):
+    with pytest.raises(ParamsearchError, match="diverged at width=32; move the grid down"):
         checked("mup", [64], [], tmp_path)
     assert not (tmp_path / "v").exists()
 

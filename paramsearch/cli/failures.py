@@ -74,8 +74,7 @@ def _terminable() -> Generator[None, None, None]:
 
 
 def _fail(sentence: str) -> NoReturn:
-    sentence = " ".join(sentence.split("Exception raised from")[0].split())  # torch's C++ frames
-    typer.echo(f"error: {sentence}", err=True)
+    typer.echo(f"error: {' '.join(sentence.split())}", err=True)
     raise typer.Exit(BAD_INPUT) from None
 
 

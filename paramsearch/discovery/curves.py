@@ -7,7 +7,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from paramsearch.discovery.setting import Setting
+from paramsearch.errors import ParamsearchError
 from paramsearch.rules.rule import Rule
+from paramsearch.score.curve import Optimum, optimum
 from paramsearch.train.engine import Recipe, train
 from paramsearch.train.population import Member
 from paramsearch.train.workload import prepare
@@ -40,6 +42,34 @@ def lr_losses(
     workload = prepare(setting.arch, setting.task, {setting.axis: scale}, device=setting.device)
     outcome = train(workload, rules, grid(rules, lrs, seeds), recipe(setting), on_steps=on_steps)
     return shaped(outcome.final, len(rules), len(lrs), len(seeds))
+
+
+def base_optimum(setting: Setting, lrs: Sequence[float], losses: Array) -> Optimum:
+    """Give the best learning rate of the base model, from which everything else is transferred.
+
+    Args:
+        setting: Names the axis and the base.
+        lrs: Learning rates, increasing.
+        losses: Losses of the base model, (lrs, seeds).
+
+    Raises:
+        ParamsearchError: Every learning rate diverged, or the best is at the end of the grid.
+    """
+    at = f"{setting.axis}={setting.base_scale}"
+    span = f"from {lrs[0]:.3g} to {lrs[-1]:.3g}"
+    keys = "(fidelity.lr.low and fidelity.lr.high of the objective)"
+    best = optimum(lrs, losses)
+    if best is None:
+        raise ParamsearchError(
+            f"every learning rate {span} diverged at {at}; move the grid down {keys}"
+        )
+    if not best.interior:
+        way = "down" if best.log2_lr < np.log2(lrs[0]) + 1e-6 else "up"
+        raise ParamsearchError(
+            f"at {at} the best learning rate is the last of the grid {span}; move the grid {way} "
+            f"{keys}"
+        )
+    return best
 
 
 def grid(rules: Sequence[Rule], lrs: Sequence[float], seeds: Sequence[int]) -> list[Member]:

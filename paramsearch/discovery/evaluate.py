@@ -5,10 +5,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from paramsearch.discovery.curves import grid, recipe, shaped
+from paramsearch.discovery.curves import base_optimum, grid, recipe, shaped
 from paramsearch.discovery.evaluation import BaseCurve, Evaluation
 from paramsearch.discovery.setting import Setting
-from paramsearch.errors import ParamsearchError
 from paramsearch.probes.critical import CriticalSharpness
 from paramsearch.probes.features import Features
 from paramsearch.probes.update_share import UpdateShare
@@ -202,22 +201,9 @@ class Evaluator:
             self._on_steps(steps)
 
     def _base_curve(self, lrs: list[float], losses: Array) -> BaseCurve:
-        scale, axis = self.setting.base_scale, self.setting.axis
-        span = f"from {lrs[0]:.3g} to {lrs[-1]:.3g}"
-        best = optimum(lrs, losses)
-        if best is None:
-            raise ParamsearchError(
-                f"every learning rate {span} diverged at {axis}={scale}; move the grid down "
-                "(fidelity.lr.low and fidelity.lr.high of the objective)"
-            )
-        if not best.interior:
-            way = "down" if best.log2_lr < np.log2(lrs[0]) + 1e-6 else "up"
-            raise ParamsearchError(
-                f"at {axis}={scale} the best learning rate is the last of the grid {span}; move "
-                f"the grid {way} (fidelity.lr.low and fidelity.lr.high of the objective)"
-            )
+        best = base_optimum(self.setting, lrs, losses)
         return BaseCurve(
-            scale=scale,
+            scale=self.setting.base_scale,
             lrs=lrs,
             losses=losses.tolist(),
             optimum=best.lr,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from paramsearch.discovery.curves import lr_losses
+from paramsearch.discovery.curves import base_optimum, lr_losses
 from paramsearch.discovery.progress import Listener, Progress
 from paramsearch.discovery.setting import Setting
 from paramsearch.errors import ParamsearchError
@@ -129,7 +129,7 @@ def measure(
         ParamsearchError: At the base scale every learning rate diverges, or the best is at the
             end of the grid.
     """
-    base = setting.arch.axes[setting.axis]
+    base = setting.base_scale
     members = 0.0
     done = 0
 
@@ -145,19 +145,7 @@ def measure(
     grid = setting.objective.fidelity.lr
     count = round(float(np.log2(grid.high / grid.low)) / _STEP) + 1
     at_base = _curves(train, base, {name: rule}, grid.low, range(count))[name]
-    best = at_base.best
-    if best is None:
-        raise ParamsearchError(
-            f"every learning rate from {at_base.lrs[0]:.3g} to {at_base.lrs[-1]:.3g} diverged at "
-            f"{setting.axis} {base}; move the grid down (fidelity.lr of the objective)"
-        )
-    if not best.interior:
-        way = "down" if _side(at_base) < 0 else "up"
-        raise ParamsearchError(
-            f"at {setting.axis} {base} the best learning rate is the last of the grid from "
-            f"{at_base.lrs[0]:.3g} to {at_base.lrs[-1]:.3g}; move the grid {way} (fidelity.lr of "
-            f"the objective)"
-        )
+    best = base_optimum(setting, at_base.lrs, at_base.losses)
     center = round((best.log2_lr - float(np.log2(grid.low))) / _STEP)
     reach = max(2, round(grid.window / _STEP))
     curves = {name: {base: at_base} for name in rules}

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.func import grad_and_value, vmap
 
 from paramsearch.discovery.setting import Setting
-from paramsearch.errors import ParamsearchError, unknown_name
+from paramsearch.errors import ParamsearchError, said, unknown_name
 from paramsearch.tracing.arch import Arch
 from paramsearch.train.workload import Workload, prepare
 
@@ -105,6 +105,6 @@ def _check_population(workload: Workload, name: str) -> None:
 
 
 def brief(error: BaseException) -> str:
-    """Give the start of what an error says, without the frames of C++ that torch appends."""
-    text = " ".join(str(error).split("Exception raised from")[0].split())
+    """Give the start of what an error says."""
+    text = said(error)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3].rstrip() + "..."

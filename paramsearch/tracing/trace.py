@@ -9,7 +9,7 @@ import networkx as nx
 import torch
 from torch import Tensor, nn
 
-from paramsearch.errors import ParamsearchError, unknown_name
+from paramsearch.errors import ParamsearchError, said, unknown_name
 from paramsearch.scale import Scale
 from paramsearch.tasks.catalog import load_task
 from paramsearch.tasks.task import Task
@@ -155,8 +155,7 @@ def _stage(arch: Arch, stage: str, run: Callable[[], Any]) -> Any:
     try:
         return run()
     except Exception as error:
-        said = str(error).split("Exception raised from")[0]  # without torch's frames of C++
-        reason = " ".join(f"{type(error).__name__}: {said}".split())
+        reason = f"{type(error).__name__}: {said(error)}"
         raise ParamsearchError(f"architecture '{arch.name}' fails at {stage}: {reason}") from error
 
 

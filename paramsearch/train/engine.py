@@ -11,7 +11,7 @@ from paramsearch.rules.rule import Rule
 from paramsearch.tasks.task import Batch
 from paramsearch.train.optimizer import Optimizer, Tensors
 from paramsearch.train.optimizers import EPS, optimizer_entry
-from paramsearch.train.population import Member, Stack, Stacker
+from paramsearch.train.population import Member, Stack, Stacker, effective
 from paramsearch.train.probe import Moment, Probe
 from paramsearch.train.workload import Workload
 
@@ -130,10 +130,7 @@ def _train_chunk(
     on_steps: Callable[[int], None] | None,
 ) -> Outcome:
     def member_loss(params: Tensors, multipliers: Tensors, batch: Batch) -> Tensor:
-        effective = {
-            name: multipliers[name] * p if name in multipliers else p for name, p in params.items()
-        }
-        return workload.loss(effective, batch)
+        return workload.loss(effective(params, multipliers), batch)
 
     gradients = vmap(grad_and_value(member_loss), in_dims=(0, 0, None))
     params = stack.params

@@ -46,10 +46,12 @@ class Stack:
 
     def effective(self, params: Tensors) -> Tensors:
         """Apply the forward multipliers: what the model sees in place of its parameters."""
-        return {
-            name: self.multipliers[name] * p if name in self.multipliers else p
-            for name, p in params.items()
-        }
+        return effective(params, self.multipliers)
+
+
+def effective(params: Tensors, multipliers: Tensors) -> Tensors:
+    """Multiply parameters by their forward multipliers, of one member or of all alike."""
+    return {name: multipliers[name] * p if name in multipliers else p for name, p in params.items()}
 
 
 class Stacker:
