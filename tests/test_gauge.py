@@ -4,9 +4,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from paramsearch.rules.gauge import DEGREES, shift
+from paramsearch.rules.degrees import DEGREES, degrees
+from paramsearch.rules.gauge import shift
 from paramsearch.rules.plug import apply
 from paramsearch.rules.rule import Group, Match, Rule
+from paramsearch.tracing.static import describe
+from paramsearch.train.optimizers.interface import Hyper
+from paramsearch.train.optimizers.table import optimizer_entry
 
 RATIO, STEPS = 4, 40
 
@@ -32,7 +36,7 @@ def group(role: str, **exponents: float) -> Group:
 
 def odd_rule(optimizer: str) -> Rule:
     """Exponents without any symmetry among them, so that no error cancels."""
-    eps = {"eps": 0.3} if DEGREES[optimizer].eps else {}
+    eps = {"eps": 0.3} if degrees(optimizer).eps else {}
     groups = (
         group("input", multiplier=0.5, init=-0.4, lr=-0.2),
         group("hidden", multiplier=-0.3, init=-0.25, lr=-0.6, weight_decay=0.7, **eps),
@@ -43,13 +47,54 @@ def odd_rule(optimizer: str) -> Rule:
     return Rule(name="odd", optimizer=optimizer, axes=("width",), groups=groups)
 
 
-# lr, weight decay, eps and options of each optimizer; eps and decay large enough to matter.
+class Engine:
+    """An engine optimizer at work on one plain model, with the face of ``torch.optim``."""
+
+    def __init__(self, name: str, model: Net, base: Net, groups: list):
+        self.params = dict(model.named_parameters())
+        self.optimizer = optimizer_entry(name).make(describe(model, base))
+        self.state = self.optimizer.init({n: p.detach()[None] for n, p in self.params.items()})
+        names = {p: n for n, p in self.params.items()}
+        columns = [
+            {
+                names[p]: p.new_full((1,) * (p.ndim + 1), g.get(k, 0))
+                for g in groups
+                for p in g["params"]
+            }
+            for k in ("lr", "weight_decay", "eps")
+        ]
+        self.hyper = Hyper(*columns, decays=True)
+
+    @torch.no_grad()
+    def step(self) -> None:
+        grads = {n: p.grad[None].clone() for n, p in self.params.items()}
+        values = {n: p.detach()[None] for n, p in self.params.items()}
+        updates, self.state = self.optimizer.update(grads, self.state, values, self.hyper)
+        for n, p in self.params.items():
+            p.add_(updates[n][0])
+
+
+# lr, weight decay, eps and torch's class with options; eps and decay large enough to matter.
+# Without a class the engine's optimizer of that name.
 OPTIMIZERS = {
-    "sgd": (torch.optim.SGD, 0.05, 0.0, {"momentum": 0.9}),
-    "sgd coupled decay": (torch.optim.SGD, 0.05, 0.01, {"momentum": 0.9, "nesterov": True}),
-    "adam": (torch.optim.Adam, 0.01, 0.0, {"betas": (0.8, 0.9)}),
-    "adam coupled decay": (torch.optim.Adam, 0.01, 0.03, {}),
-    "adamw": (torch.optim.AdamW, 0.01, 0.3, {}),
+    "sgd": (0.05, 0.0, torch.optim.SGD, {"momentum": 0.9}),
+    "sgd coupled decay": (0.05, 0.01, torch.optim.SGD, {"momentum": 0.9, "nesterov": True}),
+    "adam": (0.01, 0.0, torch.optim.Adam, {"betas": (0.8, 0.9)}),
+    "adam coupled decay": (0.01, 0.03, torch.optim.Adam, {}),
+    "adamw": (0.01, 0.3, torch.optim.AdamW, {}),
+    "torch.optim:RMSprop coupled decay": (0.01, 0.03, torch.optim.RMSprop, {}),
+    "sgd engine": (0.05, 0.01, None, {}),
+    "sgd-nesterov engine": (0.05, 0.01, None, {}),
+    "gd engine": (0.5, 0.01, None, {}),
+    "adam engine": (0.01, 0.03, None, {}),
+    "adamw engine": (0.01, 0.3, None, {}),
+    "adamw-independent engine": (0.01, 0.01, None, {}),
+    "gi-adam engine": (0.1, 0.3, None, {}),
+    "slim-adam engine": (0.01, 0.3, None, {}),
+    "lion engine": (0.003, 0.3, None, {}),
+    "muon engine": (0.02, 0.3, None, {}),
+    "soap engine": (0.02, 0.3, None, {}),
+    "adafactor engine": (0.05, 0.3, None, {}),
 }
 
 
@@ -58,20 +103,26 @@ def losses(rule: Rule, case: str) -> Tensor:
     torch.manual_seed(0)
     base = Net(4).double()
     torch.nn.init.normal_(base.hidden.bias, std=0.3)
+    torch.nn.init.normal_(base.norm.bias, std=0.3)
     model = Net(4 * RATIO).double()
-    make, lr, weight_decay, options = OPTIMIZERS[case]
+    lr, weight_decay, make, options = OPTIMIZERS[case]
     generator = torch.Generator().manual_seed(1)
     settings = {"lr": lr, "weight_decay": weight_decay, "eps": 1e-3, "generator": generator}
-    optimizer = make(apply(rule, model, base, **settings), **options)
+    groups = apply(rule, model, base, **settings)
+    optimizer = make(groups, **options) if make else Engine(case.split()[0], model, base, groups)
     data = torch.randint(11, (STEPS, 32), generator=torch.Generator().manual_seed(2))
     curve: list[Tensor] = []
     for x in data:
         loss = nn.functional.cross_entropy(model(x), x % 5)
-        optimizer.zero_grad()
+        model.zero_grad()
         loss.backward()
         optimizer.step()
         curve.append(loss.detach())
     return torch.stack(curve)
+
+
+def test_every_shipped_optimizer_is_regauged():
+    assert {case.split()[0] for case in OPTIMIZERS} >= set(DEGREES)
 
 
 @pytest.mark.parametrize("gauge", ["no-multipliers", "unit-init"])
@@ -86,8 +137,8 @@ def test_a_regauged_rule_trains_the_same(case, gauge):
 # Each exponent that a run depends on.
 CHANGES = [
     (case, quantity)
-    for case, (_, _, weight_decay, _) in OPTIMIZERS.items()
-    for quantity in DEGREES[case.split()[0]].shifts
+    for case, (_, weight_decay, _, _) in OPTIMIZERS.items()
+    for quantity in degrees(case.split()[0]).shifts
     if weight_decay or quantity != "weight_decay"
 ]
 
@@ -97,10 +148,12 @@ def test_every_exponent_matters_to_the_run(case, quantity):
     """The comparison above would notice a quantity that was not shifted."""
     rule = odd_rule(case.split()[0])
     changed = rule.regauge("no-multipliers")
-    hidden = {**changed.groups[1].stated()}
-    hidden[quantity] = {"width": changed.groups[1].exponent(quantity, "width") + 0.5}
-    groups = (changed.groups[0], changed.groups[1].with_exponents(hidden), *changed.groups[2:])
-    changed = changed.model_copy(update={"groups": groups})
+    place = 3 if (case, quantity) == ("muon engine", "eps") else 1  # Muon's eps is for vectors
+    groups = list(changed.groups)
+    stated = {**groups[place].stated()}
+    stated[quantity] = {"width": groups[place].exponent(quantity, "width") + 0.5}
+    groups[place] = groups[place].with_exponents(stated)
+    changed = changed.model_copy(update={"groups": tuple(groups)})
     assert (losses(changed, case) - losses(rule, case)).abs().max() > 1e-6
 
 
@@ -109,12 +162,19 @@ SHIFTS = {
     "sgd": (-1, -2, 2, None),
     "adam": (-1, -1, 2, 1),
     "adamw": (-1, -1, 1, 1),
+    "adamw-independent": (-1, -1, 0, 1),
+    "gd": (-1, -2, 2, None),
+    "lion": (-1, -1, 1, None),
+    "adafactor": (-1, 0, 0, None),
+    "torch.optim:RMSprop": (-1, -1, 2, 1),
+    "torch.optim:Adafactor": (-1, 0, 0, None),
+    "torch.optim:Rprop": (-1, -1, None, None),
 }
 
 
 @pytest.mark.parametrize("optimizer", SHIFTS)
 def test_shift_per_optimizer(optimizer):
-    shifts = DEGREES[optimizer].shifts
+    shifts = degrees(optimizer).shifts
     found = tuple(shifts.get(q) for q in ("init", "lr", "weight_decay", "eps"))
     assert found == SHIFTS[optimizer]
 

@@ -127,8 +127,8 @@ def test_a_rule_for_another_optimizer_is_refused():
         Rule.load("mup-sgd", "adam")
     with pytest.raises(ParamsearchError, match="received 'adam'; allowed here: 'adamw'"):
         Rule.load(find("rule", "mup"), "adamw")
-    with pytest.raises(ParamsearchError, match="unknown optimizer 'lion'"):
-        Rule.load("mup", "lion")
+    with pytest.raises(ParamsearchError, match="unknown optimizer 'lamb'"):
+        Rule.load("mup", "lamb")
 
 
 def listing(folder: Path) -> list[str]:

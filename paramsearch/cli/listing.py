@@ -12,8 +12,8 @@ from paramsearch import catalog
 from paramsearch.cli.failures import plain_failures
 from paramsearch.cli.output import Json, in_terminal, show
 from paramsearch.errors import unknown_name
-from paramsearch.tasks.catalog import load_task, task_names
-from paramsearch.train.optimizers import OPTIMIZERS
+from paramsearch.tasks.catalog import described_tasks
+from paramsearch.train.optimizers.table import OPTIMIZERS
 
 
 def _of_files(kind: str) -> dict[str, str]:
@@ -41,7 +41,7 @@ KINDS: dict[str, Callable[[], dict[str, str]]] = {
     "objectives": lambda: _of_files("objective"),
     "rules": lambda: _of_files("rule"),
     "optimizers": lambda: dict.fromkeys(sorted(OPTIMIZERS), ""),
-    "tasks": lambda: {name: _line(type(load_task(name)).__doc__) for name in task_names()},
+    "tasks": lambda: {name: _line(text) for name, text in described_tasks().items()},
 }
 
 

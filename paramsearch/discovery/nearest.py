@@ -6,7 +6,7 @@ from typing import Any
 
 from paramsearch import catalog
 from paramsearch.errors import ParamsearchError
-from paramsearch.rules.gauge import DEGREES
+from paramsearch.rules.degrees import DEGREES
 from paramsearch.rules.group import Group
 from paramsearch.rules.rule import Rule
 from paramsearch.tracing.tensor import TensorInfo

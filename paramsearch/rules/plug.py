@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from paramsearch.errors import ParamsearchError
+from paramsearch.rules.degrees import degrees
 from paramsearch.rules.draws import base_builds, base_init, draw, law_for
-from paramsearch.rules.gauge import DEGREES
 from paramsearch.rules.multiplied import multipliers_of, set_multipliers
 from paramsearch.rules.resolve import Factors, resolve
 from paramsearch.rules.rule import Rule
@@ -88,7 +88,7 @@ def apply(
             unit = units.pop(name).to(trainable[name].dtype)
             trainable[name].copy_(law.value(factors[name].init, unit))
     settings = {"lr": lr, "weight_decay": weight_decay, "eps": eps}
-    if not DEGREES[rule.optimizer].eps:
+    if not degrees(rule.optimizer).eps:
         del settings["eps"]
     return _param_groups(tensors, factors, trainable, settings)
 

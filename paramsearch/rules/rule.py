@@ -8,8 +8,9 @@ from pydantic import Field, model_validator
 
 from paramsearch.catalog import find, names
 from paramsearch.errors import ParamsearchError, unknown_name
+from paramsearch.rules.degrees import degrees
 from paramsearch.rules.equivalence import pairs, same_exponents
-from paramsearch.rules.gauge import DEGREES, Exponents, shift, tidy
+from paramsearch.rules.gauge import Exponents, shift, tidy
 from paramsearch.rules.group import Frozen, Group
 from paramsearch.rules.group import Match as Match
 from paramsearch.rules.rule_file import rule_text, write_whole
@@ -28,7 +29,7 @@ class Rule(Frozen):
     Attributes:
         paramsearch: Version of the format: 1.
         name: What to call it.
-        optimizer: ``sgd``, ``adam`` or ``adamw``; fixes the gauge.
+        optimizer: A shipped name (``adam``) or ``module:Class``; fixes the gauge.
         axes: The axes it speaks about.
         groups: Matched in order; the first that matches counts.
         description: What it is, in a sentence or two.
@@ -50,17 +51,16 @@ class Rule(Frozen):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "Rule":
-        if self.optimizer not in DEGREES:
-            raise unknown_name("optimizer", self.optimizer, DEGREES)
+        shifts = degrees(self.optimizer).shifts
         if len(set(self.axes)) < len(self.axes):
             raise ValueError(f"axes: received {list(self.axes)}; allowed: each axis once")
         for index, group in enumerate(self.groups):
             for quantity, by_axis in group.stated().items():
                 where = f"groups.{index}.{quantity}"
-                if quantity not in DEGREES[self.optimizer].shifts:
+                if quantity not in shifts:
                     raise ValueError(
                         f"{where}: received exponents of a quantity that {self.optimizer} does "
-                        f"not have; allowed: {', '.join(DEGREES[self.optimizer].shifts)}"
+                        f"not have; allowed: {', '.join(shifts)}"
                     )
                 for axis in by_axis:
                     if axis not in self.axes:
@@ -89,8 +89,8 @@ class Rule(Frozen):
             >>> Rule.load("mup", optimizer="sgd").name
             'mup-sgd'
         """
-        if optimizer is not None and optimizer not in DEGREES:
-            raise unknown_name("optimizer", optimizer, DEGREES)
+        if optimizer is not None:
+            degrees(optimizer)
         variant = f"{name}-{optimizer}"
         path = find("rule", variant if variant in names("rule") else str(name))
         rule = validate(cls, path, read_yaml(path))
@@ -166,11 +166,11 @@ class Rule(Frozen):
         }
         if gauge not in shifts:
             raise unknown_name("gauge", gauge, shifts)
-        degrees = DEGREES[self.optimizer]
+        known = degrees(self.optimizer)
 
         def moved(group: Group) -> Exponents:
             t = {axis: shifts[gauge](group, axis) for axis in self.axes}
-            return shift(group.exponents(), t, degrees)
+            return shift(group.exponents(), t, known)
 
         return self._mapped(moved)
 

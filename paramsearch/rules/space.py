@@ -7,8 +7,8 @@ from pydantic import Field, model_validator
 
 from paramsearch.catalog import find
 from paramsearch.errors import ParamsearchError
+from paramsearch.rules.degrees import degrees
 from paramsearch.rules.encoding import Encoding, Place, Variable
-from paramsearch.rules.gauge import DEGREES
 from paramsearch.rules.group import Exponent, Frozen, Match
 from paramsearch.rules.matching import Groups, separating_matches
 from paramsearch.rules.yaml_file import read_yaml, validate
@@ -187,8 +187,8 @@ class Space(Frozen):
         return self.groups[found[0]]
 
     def _check(self, quantity: str, optimizer: str) -> None:
-        if quantity not in DEGREES[optimizer].shifts:
+        if quantity not in degrees(optimizer).shifts:
             raise ParamsearchError(
                 f"space '{self.name}' states {quantity}, which {optimizer} does not have; "
-                f"allowed: {', '.join(DEGREES[optimizer].shifts)}"
+                f"allowed: {', '.join(degrees(optimizer).shifts)}"
             )

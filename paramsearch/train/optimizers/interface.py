@@ -1,0 +1,75 @@
+"""The optimizer interface: a pair of functions on tensors stacked over members."""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+Tensors = dict[str, Tensor]
+"""Tensor name -> values of all members, shape (members, *shape of the tensor)."""
+
+
+class Hyper(NamedTuple):
+    """Hyperparameters per tensor and member, each of shape (members, 1, ..., 1).
+
+    Attributes:
+        lr: Learning rate of this step, with the schedule's factor in it.
+        weight_decay: Decay per unit of learning rate, as in ``torch.optim``; of the optimizers
+            with independent decay, the share of the parameter that a step takes away.
+        eps: Added to the denominator by Adam and its kin.
+        decays: Whether any weight decay is not zero; saves the work when none is.
+        schedule: The schedule's factor of this step, for what does not follow from ``lr``.
+    """
+
+    lr: Mapping[str, Tensor]
+    weight_decay: Mapping[str, Tensor]
+    eps: Mapping[str, Tensor]
+    decays: bool
+    schedule: Tensor | float = 1.0
+
+
+class State(NamedTuple):
+    """What an optimizer remembers, and how many updates it made.
+
+    Attributes:
+        slots: Slot ("first", "second", ...) -> tensor name -> values, members in front.
+        step: Number of updates made so far, a float64 tensor without dimensions: a compiled
+            update must not be traced anew at every step.
+    """
+
+    slots: dict[str, Tensors]
+    step: Tensor
+
+
+class Optimizer(NamedTuple):
+    """An optimizer as two functions.
+
+    Attributes:
+        init: ``init(params) -> state``; called once, before the first step.
+        update: ``update(grads, state, params, hyper) -> (updates, state)``; called once per step;
+            the caller adds the updates to the parameters. It may reuse the storage of the old
+            state, which must not be used again, but never that of the gradients or parameters.
+        pure: Whether the state says all, so that the update can be compiled and members can be
+            taken out between steps; False for optimizers that keep a memory of their own.
+    """
+
+    init: Callable[[Tensors], State]
+    update: Callable[[Tensors, State, Tensors, Hyper], tuple[Tensors, State]]
+    pure: bool = True
+
+
+def zeros(params: Tensors) -> Tensors:
+    """Give a slot of the parameters' shapes, filled with zeros."""
+    return {name: torch.zeros_like(p) for name, p in params.items()}
+
+
+def no_steps(params: Tensors) -> Tensor:
+    """Give the step count of a fresh state, on the parameters' device.
+
+    Example:
+        >>> no_steps({"w": torch.ones(2, 3)})
+        tensor(0., dtype=torch.float64)
+    """
+    device = next((p.device for p in params.values()), None)
+    return torch.zeros((), dtype=torch.float64, device=device)

@@ -1,0 +1,189 @@
+"""Optimizer classes from anywhere, against plain runs with the class, in float64."""
+
+import sys
+
+import pytest
+import torch
+from optimizer_runs import DECAYS, EPS, LRS, MEMBERS, TENSORS, gradients, hyper, normals, run
+
+from paramsearch.errors import ParamsearchError
+from paramsearch.rules.degrees import degrees
+from paramsearch.rules.torch_class import takes
+from paramsearch.train.optimizers.foreign_way import ALONE, WAYS, find_way
+from paramsearch.train.optimizers.table import optimizer_entry
+
+
+class ByNorm(torch.optim.Optimizer):
+    """Steps of length lr along the gradient of each tensor: elements mix."""
+
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, {"lr": lr})
+
+    def step(self):
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.data.sub_(group["lr"] * p.grad / p.grad.norm())
+
+
+class Saturating(ByNorm):
+    """Neither linear in lr nor independent of the parameter; elements do not mix."""
+
+    def step(self):
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.data.sub_((group["lr"] * p.grad).tanh() * p.data.abs().sqrt())
+
+
+class Relative(ByNorm):
+    """Steps in proportion to the parameter, linear in lr."""
+
+    def step(self):
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.data.sub_(group["lr"] * p.grad.sign() * p.data.abs())
+
+
+class Tame(ByNorm):
+    """Grows neither as a power of the gradient nor otherwise."""
+
+    def step(self):
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.data.sub_(group["lr"] * p.grad.tanh())
+
+
+class Needs(ByNorm):
+    def __init__(self, params, radius, lr=0.1):
+        super().__init__(params, lr)
+
+
+class NoRate(torch.optim.Optimizer):
+    def __init__(self, params):
+        super().__init__(params, {})
+
+
+class Refuses(ByNorm):
+    def __init__(self, params, lr=0.1):
+        raise ValueError("not today")
+
+
+HERE = f"{__name__}:"
+
+HELD = WAYS[0]
+CLASSES = {
+    "torch.optim:RMSprop": HELD,
+    "torch.optim:Adagrad": HELD,
+    "torch.optim:NAdam": HELD,
+    "torch.optim:RAdam": HELD,
+    "torch.optim:Adadelta": HELD,
+    "torch.optim:Rprop": WAYS[2],
+    "torch.optim:ASGD": WAYS[3],
+    HERE + "Relative": WAYS[1],
+    "torch.optim:Adafactor": ALONE,
+    HERE + "ByNorm": ALONE,
+}
+
+
+def plain_run(name: str, decays: bool, halved: bool = False):
+    """Every member with a torch optimizer of its own."""
+    own = [{n: torch.nn.Parameter(p[m]) for n, p in normals(0).items()} for m in range(MEMBERS)]
+    optimizers = []
+    for m, tensors in enumerate(own):
+        settings = {"lr": LRS[m], "weight_decay": DECAYS[m] if decays else 0.0}
+        settings |= {"eps": EPS[m]} if degrees(name).eps else {}
+        groups = [{"params": [p], **settings} for p in tensors.values()]
+        optimizers.append(optimizer_entry(name).reference(groups))
+    for grads in gradients():
+        for m, optimizer in enumerate(optimizers):
+            for n, p in own[m].items():
+                p.grad = grads[n][m].clone()
+            optimizer.step()
+        yield {n: torch.stack([tensors[n].detach() for tensors in own]) for n in own[0]}
+
+
+def assert_close(path, expected):
+    for found, wanted in zip(path, expected, strict=True):
+        for name in wanted:
+            torch.testing.assert_close(found[name], wanted[name], rtol=1e-10, atol=1e-11)
+
+
+DECAYING = [(n, d) for n in CLASSES for d in (False, True) if not d or degrees(n).decay]
+
+
+@pytest.mark.parametrize(("name", "decays"), DECAYING)
+def test_every_member_equals_a_plain_run(name, decays):
+    optimizer = optimizer_entry(name).make(TENSORS)
+    assert not optimizer.pure
+    assert_close(run(optimizer, decays), list(plain_run(name, decays)))
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_the_fastest_right_way_is_found(name):
+    settings = tuple(s for s in ("lr", "weight_decay") if takes_setting(name, s))
+    assert find_way(name, settings, [0, 1, 2, 4]) == CLASSES[name]
+
+
+def takes_setting(name: str, setting: str) -> bool:
+    module, _, attribute = name.partition(":")
+    return takes(getattr(sys.modules[module], attribute), setting)
+
+
+def test_a_class_that_is_neither_linear_nor_held_is_grouped_by_lr():
+    assert find_way(HERE + "Saturating", ("lr",), [1, 2]) == WAYS[3]
+
+
+def test_a_second_run_starts_afresh():
+    optimizer = optimizer_entry("torch.optim:RMSprop").make(TENSORS)
+    first, second = run(optimizer, decays=False), run(optimizer, decays=False)
+    assert_close(first, second)
+
+
+def test_the_learning_rate_may_follow_a_schedule():
+    """Rprop-like classes, too, are told the rate of every step."""
+    optimizer = optimizer_entry("torch.optim:ASGD").make(TENSORS)
+    params = normals(0)
+    own = {n: torch.nn.Parameter(p[1].clone()) for n, p in params.items()}
+    plain = torch.optim.ASGD(own.values(), lr=1.0)
+    state = optimizer.init(params)
+    for step, grads in enumerate(gradients(6)):
+        factor = 1 / (1 + step)
+        updates, state = optimizer.update(grads, state, params, hyper(False, factor))
+        params = {n: p + updates[n] for n, p in params.items()}
+        plain.param_groups[0]["lr"] = LRS[1] * factor
+        for n, p in own.items():
+            p.grad = grads[n][1].clone()
+        plain.step()
+    assert_close([{n: p[1] for n, p in params.items()}], [{n: p.data for n, p in own.items()}])
+
+
+BAD = {
+    "no.such.module:Adam": r"module 'no.such.module' cannot be imported",
+    "torch.optim:Adan": "module 'torch.optim' has no class 'Adan'",
+    "torch.nn:Linear": "allowed: a subclass of torch.optim.Optimizer",
+    "torch.optim:LBFGS": "closure",
+    "torch.optim:SparseAdam": "does not support dense gradients",
+    HERE + "Needs": "needs radius; allowed: classes that need no more than parameters and lr",
+    HERE + "NoRate": "takes no lr, which a rule scales",
+    HERE + "Refuses": "cannot be made with lr .not today.",
+    HERE + "Tame": "gradients 4 times as large give updates that are no power of 4",
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_class_that_cannot_be_used_is_refused_in_one_sentence(name):
+    with pytest.raises(ParamsearchError, match=BAD[name]) as caught:
+        optimizer_entry(name).make(TENSORS)
+    assert name in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_class_for_matrices_alone_serves_models_of_matrices():
+    maker = optimizer_entry("torch.optim:Muon").make
+    assert not maker([t for t in TENSORS if len(t.shape) == 2]).pure
+    with pytest.raises(ParamsearchError, match="Muon only supports 2D parameters"):
+        maker(TENSORS)
+
+
+def test_decay_asked_of_a_class_without_any_is_refused():
+    with pytest.raises(ParamsearchError, match=r"'torch.optim:Rprop' has no weight decay"):
+        run(optimizer_entry("torch.optim:Rprop").make(TENSORS), decays=True)
