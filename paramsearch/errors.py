@@ -18,6 +18,17 @@ def said(error: BaseException) -> str:
     return " ".join(str(error).split("Exception raised from")[0].split())
 
 
+def brief(error: BaseException, longest: int = 240) -> str:
+    """Give the start of what an error says, on one line.
+
+    Example:
+        >>> brief(RuntimeError("a very long story"), longest=9)
+        'a very...'
+    """
+    text = said(error)
+    return text if len(text) <= longest else text[: longest - 3].rstrip() + "..."
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> ParamsearchError:
     """Make the error for a name that does not exist, listing what does and the nearest one.
 

@@ -7,9 +7,12 @@ import paramsearch
 from paramsearch.rules.rule import Rule
 from paramsearch.tasks.catalog import load_task
 from paramsearch.tracing.arch import load_arch
-from paramsearch.train.engine import Outcome, Recipe, chunk_size, train
-from paramsearch.train.optimizers import optimizer_entry
+from paramsearch.train.cost import chunk_size
+from paramsearch.train.engine import cost_of, train
+from paramsearch.train.optimizers.table import optimizer_entry
+from paramsearch.train.outcome import Outcome
 from paramsearch.train.population import Member
+from paramsearch.train.recipe import Execution, Recipe
 from paramsearch.train.workload import Workload, prepare
 
 MEMBERS = [Member(0, 2e-3, 0), Member(1, 2e-3, 0), Member(1, 3e-2, 5), Member(0, 1e-2, 5)]
@@ -74,7 +77,9 @@ def test_a_diverged_member_is_inf_and_does_not_disturb_the_others() -> None:
 
 def outcome_of(chunk: int | None) -> Outcome:
     rules = [Rule.load("mup"), Rule.load("sp")]
-    return train(workload("mlp", 32), rules, MEMBERS, Recipe("adam", steps=6, chunk=chunk))
+    return train(
+        workload("mlp", 32), rules, MEMBERS, Recipe("adam", 6), execution=Execution(chunk=chunk)
+    )
 
 
 def test_results_do_not_depend_on_the_chunk() -> None:
@@ -84,7 +89,9 @@ def test_results_do_not_depend_on_the_chunk() -> None:
 
 
 def test_wide_models_are_trained_in_smaller_chunks() -> None:
-    assert chunk_size(workload("mlp", 32)) > chunk_size(workload("mlp", 256)) >= 1
+    recipe, cpu = Recipe("adam", 6), torch.device("cpu")
+    sizes = [chunk_size(cost_of(workload("mlp", w), recipe), cpu) for w in (32, 256)]
+    assert sizes[0] > sizes[1] >= 1
 
 
 def test_rules_share_their_draws_and_agree_at_the_base() -> None:
@@ -101,7 +108,8 @@ def test_progress_counts_every_member_step() -> None:
         workload("mlp", 32),
         [Rule.load("sp")],
         [Member(0, 1e-3, s) for s in range(3)],
-        Recipe("adam", steps=4, chunk=2),
+        Recipe("adam", steps=4),
         on_steps=counts.append,
+        execution=Execution(chunk=2),
     )
     assert sum(counts) == 3 * 4

@@ -1,10 +1,12 @@
 """Critical sharpness: curvature along the update actually taken, from forward passes only."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from paramsearch.train.optimizers.interface import Tensors
 from paramsearch.train.probe import Moment, Probe
 
 DOUBLINGS = 40
@@ -69,29 +71,34 @@ def critical_step(
     return torch.where(bracketed, (low + high) / 2, torch.full_like(start, float("nan")))
 
 
+@dataclass(frozen=True)
 class CriticalSharpness(Probe):
     """Measure the critical sharpness ``2 / eta_c`` along the optimizer's update at chosen times.
 
     The direction is the update with every tensor's own learning rate in it, so ``eta_c`` is the
     critical *base* learning rate; all passes use the batch that gave the gradient.
 
-    Args:
+    Attributes:
         lr: Base learning rate, the same for every member.
         at: Steps at which to measure.
 
     Results: ``critical_sharpness``, shape (members, len(at)), in units of 1 / learning rate.
     """
 
-    def __init__(self, lr: float, at: Sequence[int]) -> None:
-        self._lr = lr
-        self._at = frozenset(at)
-        self._start: Tensor | None = None
-        self._values: list[Tensor] = []
+    lr: float
+    at: frozenset[int]
 
-    def observe(self, moment: Moment) -> None:
+    def start(self, moment: Moment) -> Tensors:
+        """Begin every search at the step that the optimizer takes; there are no values yet."""
+        ones = torch.ones_like(next(iter(moment.params.values())).flatten(1)[:, 0])
+        return {"step": ones, "values": ones[:, None][:, :0]}
+
+    def looks(self, step: int, steps: int) -> bool:
+        """Say whether a step is one of those asked for."""
+        return step in self.at
+
+    def look(self, memory: Tensors, moment: Moment) -> Tensors:
         """Search along this step's update, from where the last search ended."""
-        if moment.step not in self._at:
-            return
 
         def losses(step: Tensor) -> Tensor:
             moved = {
@@ -100,12 +107,14 @@ class CriticalSharpness(Probe):
             }
             return moment.losses(moved, moment.batch)
 
-        ones = torch.ones_like(next(iter(moment.params.values())).flatten(1)[:, 0])
-        start = ones if self._start is None else self._start
-        step = critical_step(losses, start)
-        self._start = torch.where(step.isfinite(), step, ones)
-        self._values.append(2 / (step * self._lr))
+        found = critical_step(losses, memory["step"])
+        value = 2 / (found * self.lr)
+        return {
+            "step": torch.where(found.isfinite(), found, torch.ones_like(found)),
+            "values": torch.cat([memory["values"], value[:, None]], dim=1),
+        }
 
-    def result(self) -> dict[str, Tensor]:
+    def result(self, memory: Tensors, moment: Moment) -> Tensors:
         """Give the curve of every member."""
-        return {"critical_sharpness": torch.stack(self._values, dim=1)}
+        del moment
+        return {"critical_sharpness": memory["values"]}

@@ -1,14 +1,17 @@
 """How large every group's own output is at initialization, and how far training moves it."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
-from torch.func import vmap
 
 from paramsearch.probes.capture import Capture
-from paramsearch.train.optimizer import Tensors
+from paramsearch.train.optimizers.interface import Tensors
 from paramsearch.train.probe import Moment, Probe
 
 
+@dataclass(frozen=True)
 class Features(Probe):
     """Measure ``signal`` and ``feature_change`` of every group on the evaluation batch.
 
@@ -20,35 +23,27 @@ class Features(Probe):
     Results: ``signal/<group>`` and ``feature_change/<group>``, shape (members,).
     """
 
-    def __init__(self) -> None:
-        self._initial: Tensors = {}
-        self._groups: dict[str, str] = {}
-        self._change: Tensors = {}
-
-    def observe(self, moment: Moment) -> None:
+    def start(self, moment: Moment) -> Tensors:
         """Keep the outputs at initialization."""
-        if moment.step == 0:
-            self._groups = {t.name: t.group for t in moment.workload.tensors}
-            self._initial = _outputs(moment)
+        return _outputs(moment)
 
-    def finish(self, moment: Moment) -> None:
-        """Compare with the outputs after training."""
+    def result(self, memory: Tensors, moment: Moment) -> Tensors:
+        """Give both measures per group, from the outputs before and after training."""
         trained = _outputs(moment)
-        self._change = {name: trained[name] - start for name, start in self._initial.items()}
-
-    def result(self) -> dict[str, Tensor]:
-        """Give both measures per group."""
+        change = {name: trained[name] - start for name, start in memory.items()}
+        groups = {tensor.name: tensor.group for tensor in moment.workload.tensors}
         return {
-            **self._per_group("signal", self._initial),
-            **self._per_group("feature_change", self._change),
+            **_per_group("signal", groups, memory),
+            **_per_group("feature_change", groups, change),
         }
 
-    def _per_group(self, name: str, outputs: Tensors) -> dict[str, Tensor]:
-        squares: dict[str, list[Tensor]] = {}
-        for tensor, output in outputs.items():
-            mean_square = output.square().flatten(1).mean(dim=1)
-            squares.setdefault(f"{name}/{self._groups[tensor]}", []).append(mean_square)
-        return {key: torch.stack(parts).mean(dim=0).sqrt() for key, parts in squares.items()}
+
+def _per_group(name: str, groups: Mapping[str, str], outputs: Tensors) -> Tensors:
+    squares: dict[str, list[Tensor]] = {}
+    for tensor, output in outputs.items():
+        mean_square = output.square().flatten(1).mean(dim=1)
+        squares.setdefault(f"{name}/{groups[tensor]}", []).append(mean_square)
+    return {key: torch.stack(parts).mean(dim=0).sqrt() for key, parts in squares.items()}
 
 
 def _outputs(moment: Moment) -> Tensors:
@@ -60,6 +55,4 @@ def _outputs(moment: Moment) -> Tensors:
             moment.workload.output(params, inputs)
         return capture.outputs
 
-    outputs = vmap(one)(moment.stack.effective(moment.params))
-    assert isinstance(outputs, dict)
-    return outputs
+    return moment.workload.backend.each(one, (0,))(moment.stack.effective(moment.params))

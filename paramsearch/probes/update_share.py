@@ -1,11 +1,14 @@
 """First-order loss decrease bought by the update of each group."""
 
-import torch
-from torch import Tensor
+from dataclasses import dataclass
 
+import torch
+
+from paramsearch.train.optimizers.interface import Tensors
 from paramsearch.train.probe import Moment, Probe
 
 
+@dataclass(frozen=True)
 class UpdateShare(Probe):
     """Measure ``-<grad_g, delta_g>`` per step, averaged over the run, for every group g.
 
@@ -15,19 +18,21 @@ class UpdateShare(Probe):
     Results: ``update_share/<group>``, shape (members,), in units of the loss per step.
     """
 
-    def __init__(self) -> None:
-        self._sums: dict[str, Tensor] = {}
-        self._steps = 0
+    def start(self, moment: Moment) -> Tensors:
+        """Give a sum of 0 for every tensor."""
+        return {name: torch.zeros_like(p.flatten(1)[:, 0]) for name, p in moment.params.items()}
 
-    def observe(self, moment: Moment) -> None:
+    def add(self, memory: Tensors, grads: Tensors, updates: Tensors) -> Tensors:
         """Add this step's shares."""
-        self._steps += 1
-        for tensor in moment.workload.tensors:
-            grad, update = moment.grads[tensor.name], moment.updates[tensor.name]
-            share = -(grad * update).flatten(1).sum(dim=1)
-            key = f"update_share/{tensor.group}"
-            self._sums[key] = self._sums.get(key, torch.zeros_like(share)) + share
+        return {
+            name: total - (grads[name] * updates[name]).flatten(1).sum(dim=1)
+            for name, total in memory.items()
+        }
 
-    def result(self) -> dict[str, Tensor]:
-        """Give the mean over steps."""
-        return {key: total / self._steps for key, total in self._sums.items()}
+    def result(self, memory: Tensors, moment: Moment) -> Tensors:
+        """Give the mean over steps, summed over the tensors of a group."""
+        totals: Tensors = {}
+        for tensor in moment.workload.tensors:
+            key, share = f"update_share/{tensor.group}", memory[tensor.name] / moment.steps
+            totals[key] = totals[key] + share if key in totals else share
+        return totals

@@ -1,60 +1,25 @@
-"""The population engine: all members at one scale train together under ``torch.func.vmap``."""
+"""The population engine: all members at one scale train together."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
-from torch import Tensor
-from torch.func import grad_and_value, vmap
 
+from paramsearch.errors import ParamsearchError
+from paramsearch.rules.neutral import neutral
 from paramsearch.rules.rule import Rule
-from paramsearch.tasks.task import Batch
-from paramsearch.train.optimizer import Optimizer, Tensors
-from paramsearch.train.optimizers import EPS, optimizer_entry
-from paramsearch.train.population import Member, Stack, Stacker, effective
-from paramsearch.train.probe import Moment, Probe
+from paramsearch.train.chunk import train_chunk
+from paramsearch.train.compiled import Stepping, compile_step
+from paramsearch.train.cost import Cost, chunk_size, compiling_pays, measure
+from paramsearch.train.optimizers.interface import Optimizer
+from paramsearch.train.optimizers.table import optimizer_entry
+from paramsearch.train.outcome import Outcome, joined
+from paramsearch.train.population import Member, Stack, Stacker
+from paramsearch.train.probe import Probe
+from paramsearch.train.recipe import Execution, Recipe
+from paramsearch.train.step import Step
 from paramsearch.train.workload import Workload
-
-CHUNK_BYTES = 192 * 2**20
-"""Memory that one chunk of members may take: parameters, moments, gradients and activations."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """How every member of a population is trained.
-
-    Attributes:
-        optimizer: Name of the optimizer.
-        steps: Number of updates.
-        weight_decay: Weight decay at the base scale, as in ``torch.optim``.
-        eps: Adam's epsilon at the base scale.
-        chunk: Members trained at once; None chooses it from their size.
-    """
-
-    optimizer: str
-    steps: int
-    weight_decay: float = 0.0
-    eps: float = EPS
-    chunk: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of the members, in the order in which they were given.
-
-    Attributes:
-        losses: Training loss before each update, (members, steps); inf from divergence on.
-        final: Mean training loss over the last quarter of the steps, (members,); inf if diverged.
-            One batch would do for a rank, but the average has a far sharper optimum.
-        survived: Share of the steps made before the loss became non-finite, (members,); 1 for
-            members that did not diverge.
-        probes: Everything the probes measured; the member dimension comes first.
-    """
-
-    losses: Tensor
-    final: Tensor
-    survived: Tensor
-    probes: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
 
 
 def train(
@@ -62,110 +27,205 @@ def train(
     rules: Sequence[Rule],
     members: Sequence[Member],
     recipe: Recipe,
-    probes: Sequence[Callable[[], Probe]] = (),
+    probes: Sequence[Probe] = (),
     on_steps: Callable[[int], None] | None = None,
+    execution: Execution | None = None,
+    on_note: Callable[[str], None] | None = None,
 ) -> Outcome:
     """Train a population and measure it.
 
     Every member's trajectory is that of a plain ``torch.optim`` run of the model into which its
     rule is plugged. A member whose loss becomes non-finite has loss inf from then on and does not
-    disturb the others.
+    disturb the others. Where memory runs out, fewer train at a time.
 
     Args:
         workload: The model at its scale, and its data.
         rules: The rules that members refer to.
-        members: The runs to make.
+        members: The runs to make, at least one.
         recipe: Optimizer, steps and base hyperparameters.
-        probes: Makers of probes, called once per chunk of members.
-        on_steps: Called with the number of member-steps just made; for progress.
+        probes: What is measured on the way.
+        on_steps: Called with the number of member-steps just made; negative for those that have
+            to be made again. For progress.
+        execution: How to go about it.
+        on_note: Told what takes unusual time, in words.
 
     Returns:
         Losses, final losses and probe results.
 
     Raises:
-        ParamsearchError: The optimizer is unknown, or a rule does not match a tensor.
+        ParamsearchError: The optimizer is unknown, a rule does not match a tensor, one member
+            alone does not fit into memory, or compiling was asked for and failed.
     """
-    optimizer = optimizer_entry(recipe.optimizer).make()
-    stacker = Stacker(workload, rules, recipe.weight_decay, recipe.eps)
-    size = recipe.chunk or chunk_size(workload)
-    parts = [
-        _train_chunk(
-            workload,
-            stacker.stack(members[start : start + size]),
-            optimizer,
-            recipe.steps,
-            [make() for make in probes],
-            on_steps,
-        )
-        for start in range(0, len(members), size)
-    ]
-    names = parts[0].probes if parts else {}
-    return Outcome(
-        losses=torch.cat([part.losses for part in parts]),
-        final=torch.cat([part.final for part in parts]),
-        survived=torch.cat([part.survived for part in parts]),
-        probes={name: torch.cat([part.probes[name] for part in parts]) for name in names},
-    )
+    population = _Population(workload, rules, recipe, probes, execution or Execution(), on_note)
+    with _matmul_precision(workload.precision):
+        return population.train(members, on_steps or _silent)
 
 
-def chunk_size(workload: Workload) -> int:
-    """Choose how many members to train at once, from the memory that one of them takes.
+def cost_of(
+    workload: Workload, recipe: Recipe, probes: Sequence[Probe] = (), lr: float = 1e-3
+) -> Cost:
+    """Measure what a member costs, by training one and then three for a step.
 
-    A member holds its parameters six times (values, gradient, two moments, update, draw) and its
-    activations about twice, whose size is taken from the widest layers: examples x fan-outs.
+    Args:
+        workload: The model at its scale; it keeps the result.
+        recipe: Optimizer and steps.
+        probes: What is measured on the way; they add to the memory that a member takes.
+        lr: A learning rate like those to come.
     """
-    parameters = sum(p.numel() for p in workload.model.parameters())
-    examples = workload.batch(0)[1].numel()
-    activations = examples * sum(t.fan_out for t in workload.tensors if len(t.shape) > 1)
-    size = torch.finfo(workload.dtype).bits // 8
-    return max(1, CHUNK_BYTES // (size * (6 * parameters + 4 * activations)))
+    kinds = tuple(type(probe) for probe in probes)
+    key = ("cost", recipe.optimizer, recipe.clip is None, kinds)
+    if key not in workload.kept:
+        rule = neutral(recipe.optimizer, workload.ratios)
+        short = replace(recipe, steps=1)
+
+        def run(count: int) -> None:
+            population = _Population(workload, [rule], short, probes, Execution(False, chunk=count))
+            population.train([Member(0, lr, 0)] * count, _silent)
+
+        found = measure(run)
+        if probes:  # a look is rare: it adds to the memory, not to the usual step
+            usual = cost_of(workload, recipe)
+            found = replace(found, flops=usual.flops, traffic=usual.traffic)
+        workload.kept[key] = found
+    return workload.kept[key]
 
 
-def _train_chunk(
-    workload: Workload,
-    stack: Stack,
-    optimizer: Optimizer,
-    steps: int,
-    probes: Sequence[Probe],
-    on_steps: Callable[[int], None] | None,
-) -> Outcome:
-    def member_loss(params: Tensors, multipliers: Tensors, batch: Batch) -> Tensor:
-        return workload.loss(effective(params, multipliers), batch)
+class _Population:
+    """Members of one workload, trained chunk by chunk."""
 
-    gradients = vmap(grad_and_value(member_loss), in_dims=(0, 0, None))
-    params = stack.params
-    state = optimizer.init(params)
-    history: list[Tensor] = []
-    members = len(next(iter(params.values())))
-    with torch.no_grad():
-        for step in range(steps):
-            batch = workload.batch(step)
-            grads, losses = gradients(params, stack.multipliers, batch)
-            updates, state = optimizer.update(grads, state, params, stack.hyper)
-            if probes:
-                moment = Moment(step, steps, stack, params, grads, updates, batch, workload)
-                for probe in probes:
-                    probe.observe(moment)
-            for name, update in updates.items():
-                params[name].add_(update)
-            history.append(losses)
-            if on_steps is not None:
-                on_steps(members)
-        moment = Moment(steps, steps, stack, params, {}, {}, workload.evaluation(), workload)
-        for probe in probes:
-            probe.finish(moment)
-    results = {name: value for probe in probes for name, value in probe.result().items()}
-    return _outcome(torch.stack(history, dim=1), results)
+    def __init__(
+        self,
+        workload: Workload,
+        rules: Sequence[Rule],
+        recipe: Recipe,
+        probes: Sequence[Probe],
+        execution: Execution,
+        on_note: Callable[[str], None] | None = None,
+    ) -> None:
+        self._workload = workload
+        self._recipe = recipe
+        self._probes = probes
+        self._execution = execution
+        self._note: Callable[[str], None] = on_note or _silent
+        self._stacker = Stacker(workload, rules, recipe.weight_decay, recipe.eps)
+        self._factors = recipe.schedule.factors(recipe.steps)
+        make = optimizer_entry(recipe.optimizer).make
+        self._make: Callable[[], Optimizer] = lambda: make(workload.tensors)
+
+    def train(self, members: Sequence[Member], on_steps: Callable[[int], None]) -> Outcome:
+        compiles, size = self._plan(members)
+        parts: list[Outcome] = []
+        done = 0
+        while done < len(members):
+            chunk = members[done : done + size]
+            part = self._attempt(chunk, size if compiles else None, on_steps)
+            if part is not None:
+                parts.append(part)
+                done += len(chunk)
+                continue
+            if len(chunk) == 1:
+                raise ParamsearchError(
+                    f"out of memory: one member of {self._parameters():,} parameters does not fit "
+                    f"on {self._workload.device}; search at smaller scales or use smaller batches"
+                )
+            size, compiles = max(1, len(chunk) // 2), False
+            self._note(f"out of memory, going on with {size} members at a time")
+        return joined(parts)
+
+    def _plan(self, members: Sequence[Member]) -> tuple[bool, int]:
+        """Decide whether to compile, and how many members train at once."""
+        asked, device = self._execution, self._workload.device
+        possible = self._make().pure and self._workload.backend.name == "stacked"
+        compiles = False if not possible else asked.compile
+        if asked.chunk is not None and compiles is not None:
+            return compiles, asked.chunk
+        cost = cost_of(self._workload, self._recipe, self._probes, members[0].lr)
+        if compiles is None:
+            compiles = compiling_pays(cost, asked.work or len(members) * self._recipe.steps)
+        return compiles, asked.chunk or chunk_size(cost, device, compiles)
+
+    def _attempt(
+        self, members: Sequence[Member], compiled: int | None, on_steps: Callable[[int], None]
+    ) -> Outcome | None:
+        """Train one chunk; None if memory runs out.
+
+        Args:
+            members: At most as many as the compiled step is made for.
+            compiled: For how many members the compiled step is made; None trains without one.
+            on_steps: Told about progress, also about that lost.
+        """
+        made = 0
+
+        def on_step() -> None:
+            nonlocal made
+            made += 1
+            on_steps(len(members))
+
+        try:
+            return self._train(members, compiled, on_step)
+        except (MemoryError, RuntimeError) as error:
+            if not _out_of_memory(error):
+                raise
+        # Outside of the handler, so that the frames of the error let go of the chunk's memory.
+        on_steps(-made * len(members))
+        if self._workload.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return None
+
+    def _train(
+        self, members: Sequence[Member], compiled: int | None, on_step: Callable[[], None]
+    ) -> Outcome:
+        padding = 0 if compiled is None else compiled - len(members)
+        stack = self._stacker.stack([*members, *[members[-1]] * padding])
+        recipe = self._recipe
+        scheduled = any(factor != 1 for factor in self._factors)
+        step = Step(self._workload, self._make(), self._probes, recipe.clip, scheduled)
+        program = None if compiled is None else self._program(step, stack)
+        found = train_chunk(step, stack, self._factors, program, on_step)
+        return found if not padding else _first(found, len(members))
+
+    def _program(self, step: Step, stack: Stack) -> Stepping | None:
+        """Give the compiled step for members laid out like these, made once for the workload."""
+        count = len(next(iter(stack.params.values())))
+        kinds = tuple(type(probe) for probe in step.probes)
+        key = (self._recipe.optimizer, step.clip, step.scheduled, kinds, count)
+        key = ("program", *key, stack.hyper.decays, frozenset(stack.multipliers))
+        kept = self._workload.kept
+        if key not in kept:
+            try:
+                kept[key] = compile_step(step, stack, self._note)
+            except ParamsearchError as error:
+                if self._execution.compile:
+                    raise
+                self._note(f"{error}; going on without")
+                kept[key] = None
+        return kept[key]
+
+    def _parameters(self) -> int:
+        return sum(parameter.numel() for parameter in self._workload.model.parameters())
 
 
-def _outcome(losses: Tensor, probes: dict[str, Tensor]) -> Outcome:
-    """Turn losses of shape (members, steps) into inf, from the first non-finite one on."""
-    alive = losses.isfinite().cumprod(dim=1).bool()
-    losses = losses.masked_fill(~alive, float("inf"))
-    late = max(1, losses.shape[1] // 4)
-    return Outcome(
-        losses=losses,
-        final=losses[:, -late:].mean(dim=1),
-        survived=alive.to(losses.dtype).mean(dim=1),
-        probes=probes,
-    )
+def _silent(_: object) -> None:
+    """Hear nothing."""
+
+
+def _first(found: Outcome, count: int) -> Outcome:
+    """Leave out the members that only filled a compiled chunk."""
+    probes = {name: value[:count] for name, value in found.probes.items()}
+    return Outcome(found.losses[:count], found.final[:count], found.survived[:count], probes)
+
+
+@contextmanager
+def _matmul_precision(precision: str) -> Generator[None, None, None]:
+    """Let matrix products in float32 round their operands to TF32 where that is asked for."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high" if precision == "tf32" else before)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    kinds = (MemoryError, torch.OutOfMemoryError)
+    return isinstance(error, kinds) or "can't allocate memory" in str(error)

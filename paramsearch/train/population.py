@@ -10,7 +10,7 @@ from paramsearch.rules.draws import draw
 from paramsearch.rules.resolve import Factors, resolve
 from paramsearch.rules.rule import Rule
 from paramsearch.tracing.tensor import TensorInfo
-from paramsearch.train.optimizer import Hyper, Tensors
+from paramsearch.train.optimizers.interface import Hyper, Tensors
 from paramsearch.train.workload import Workload
 
 

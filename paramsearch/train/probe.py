@@ -4,10 +4,9 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from torch import Tensor
-from torch.func import vmap
 
 from paramsearch.tasks.task import Batch
-from paramsearch.train.optimizer import Tensors
+from paramsearch.train.optimizers.interface import Tensors
 from paramsearch.train.population import Stack
 from paramsearch.train.workload import Workload
 
@@ -23,7 +22,7 @@ class Moment:
         params: Parameters before the update, (members, *shape).
         grads: Gradients of the training loss at ``params``; empty before and after training.
         updates: What the optimizer is about to add to ``params``; empty likewise.
-        batch: The training batch of this step.
+        batch: The training batch of this step; before and after training, the evaluation batch.
         workload: The model and its task.
     """
 
@@ -42,23 +41,45 @@ class Moment:
 
 
 class Probe(ABC):
-    """Measures members while they train; a fresh probe is made for every chunk of members."""
+    """Measures members while they train.
 
-    @abstractmethod
-    def observe(self, moment: Moment) -> None:
-        """Look at one step; called at every step in order, between gradient and update."""
+    A probe is a fixed set of functions: what it knows about the members of one chunk lies in its
+    memory, a dictionary of tensors with the member dimension first.
+    """
 
-    def finish(self, moment: Moment) -> None:
-        """Look at the trained members; called once, after the last update. May be left trivial."""
+    def start(self, moment: Moment) -> Tensors:
+        """Give the memory to begin with; called once per chunk, before the first step."""
         del moment
+        return {}
+
+    def add(self, memory: Tensors, grads: Tensors, updates: Tensors) -> Tensors:
+        """Give the memory after one more step; called at every step, possibly compiled.
+
+        It must be made of tensor operations alone. May be left trivial.
+
+        Args:
+            memory: As it is; may be changed in place.
+            grads: Gradients of the training loss, (members, *shape).
+            updates: What the optimizer is about to add to the parameters.
+        """
+        del grads, updates
+        return memory
+
+    def looks(self, step: int, steps: int) -> bool:
+        """Say whether ``look`` is wanted at a step; such steps are slower, so keep them few."""
+        del step, steps
+        return False
+
+    def look(self, memory: Tensors, moment: Moment) -> Tensors:
+        """Give the memory after a close look at one step, between gradient and update."""
+        del moment
+        return memory
 
     @abstractmethod
-    def result(self) -> dict[str, Tensor]:
-        """Give what was measured: name -> values with the member dimension first."""
+    def result(self, memory: Tensors, moment: Moment) -> Tensors:
+        """Give what was measured, name -> (members, ...); called once, after the last update."""
 
 
 def member_losses(workload: Workload, stack: Stack, params: Tensors, batch: Batch) -> Tensor:
     """Give every member's loss on one batch, shape (members,)."""
-    losses = vmap(workload.loss, in_dims=(0, None))(stack.effective(params), batch)
-    assert isinstance(losses, Tensor)
-    return losses
+    return workload.backend.each(workload.loss, (0, None))(stack.effective(params), batch)

@@ -1,22 +1,29 @@
 """A model at one scale, ready to be trained as a population."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
+from torch.func import functional_call, grad_and_value, replace_all_batch_norm_modules_
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from paramsearch.errors import ParamsearchError, brief
 from paramsearch.rules.draws import InitLaw, base_builds, base_init, law_for
 from paramsearch.scale import Scale, ratios
 from paramsearch.tasks.task import Batch, Task
 from paramsearch.tracing.arch import Arch
+from paramsearch.tracing.output import parted
 from paramsearch.tracing.run import seeded
 from paramsearch.tracing.tensor import TensorInfo
 from paramsearch.tracing.trace import Trace, trace
+from paramsearch.train.backend import LOOP, STACKED, Backend
+from paramsearch.train.recipe import Engine
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Workload:
     """Everything about one scale that all members share.
 
@@ -28,6 +35,11 @@ class Workload:
         ratios: Axis -> scale / base.
         device: Where members train.
         dtype: Floating-point type of parameters and activations.
+        backend: How members are trained side by side.
+        precision: Of matrix products; with ``"bf16"`` the model computes in bfloat16 where that is
+            safe (``torch.autocast``), and parameters, gradients, losses and the optimizer stay in
+            ``dtype``.
+        kept: What the engine learnt about the workload and keeps: its cost, compiled steps.
     """
 
     model: nn.Module
@@ -37,6 +49,9 @@ class Workload:
     ratios: Mapping[str, float]
     device: torch.device
     dtype: torch.dtype
+    backend: Backend = STACKED
+    precision: str = "float32"
+    kept: dict[Any, Any] = field(default_factory=dict[Any, Any])
 
     @property
     def tensors(self) -> tuple[TensorInfo, ...]:
@@ -53,11 +68,21 @@ class Workload:
 
     def output(self, params: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
         """Run the model of one member; ``params`` are effective: multipliers already applied."""
-        return functional_call(self.model, dict(params), (inputs,))
+        return parted(self._forward(params, inputs))[0]
 
     def loss(self, params: Mapping[str, Tensor], batch: Batch) -> Tensor:
         """Give the mean loss of one member on a batch, a scalar."""
-        return self.task.loss(self.output(params, batch[0]), batch[1])
+        output, auxiliary = parted(self._forward(params, batch[0]))
+        loss = self.task.loss(output.to(self.dtype), batch[1])
+        return loss if auxiliary is None else loss + auxiliary.to(self.dtype)
+
+    def _forward(self, params: Mapping[str, Tensor], inputs: Tensor) -> Any:
+        precision: AbstractContextManager[Any] = nullcontext()
+        if self.precision == "bf16":
+            precision = torch.autocast(self.device.type, torch.bfloat16, cache_enabled=False)
+        # Of the ways to compute attention, vmap batches only this one; others go member by member.
+        with precision, sdpa_kernel(SDPBackend.MATH):
+            return functional_call(self.model, dict(params), (inputs,))
 
     def _placed(self, batch: Batch) -> Batch:
         inputs, targets = (
@@ -74,6 +99,7 @@ def prepare(
     *,
     device: str | torch.device = "cpu",
     dtype: torch.dtype = torch.float32,
+    engine: Engine | None = None,
 ) -> Workload:
     """Build and trace a model at one scale and measure how its base model is initialized.
 
@@ -83,23 +109,27 @@ def prepare(
         scale: Sizes along the axes; those left out stand at their base.
         device: Where members will train.
         dtype: Floating-point type of parameters and activations.
+        engine: Backend and precision; by default members train side by side by ``vmap`` and, where
+            the model does not take that, one after the other.
 
     Returns:
-        The workload.
+        The workload. Dropout is off, and batch norms use the batch's own statistics.
 
     Raises:
-        ParamsearchError: The model cannot be built or traced at this scale.
+        ParamsearchError: The model cannot be built, traced or trained at this scale.
     """
+    engine = engine or Engine()
     traced = trace(arch, task=task, scale=scale)
     at_base = all(arch.axes[axis] == size for axis, size in scale.items())
     base = traced if at_base else trace(arch, task=task)
     known = base_init(base_builds(lambda: arch.model(task.dims)))
     laws = {t.name: law_for(t, known, base.tensors) for t in traced.tensors}
     with seeded():
-        model = arch.model(task.dims, scale).to(device, dtype)
+        model = arch.model(task.dims, scale).to(device, dtype).eval()
+    replace_all_batch_norm_modules_(model)  # running statistics would be shared by all members
     for parameter in model.parameters():
         parameter.requires_grad_(False)
-    return Workload(
+    workload = Workload(
         model=model,
         task=task,
         traced=traced,
@@ -107,4 +137,39 @@ def prepare(
         ratios=ratios(scale, arch.axes),
         device=torch.device(device),
         dtype=dtype,
+        precision=engine.precision,
     )
+    return replace(workload, backend=_backend(workload, arch.name, engine.backend))
+
+
+def _backend(workload: Workload, name: str, asked: str) -> Backend:
+    """Find how one step of one member can be made, and look at its loss."""
+    params = {key: p.detach()[None].clone() for key, p in workload.model.named_parameters()}
+    batch = workload.batch(0)
+
+    def attempt(backend: Backend) -> Tensor:
+        with torch.no_grad():
+            return backend.each(grad_and_value(workload.loss), (0, None))(params, batch)[1]
+
+    backend = LOOP if asked == "loop" else STACKED
+    try:
+        loss = attempt(backend)
+    except RuntimeError as refused:
+        if asked == "stacked":
+            raise ParamsearchError(
+                f"architecture '{name}' cannot be trained under torch.func.vmap; its step fails "
+                f"with: {brief(refused)}; choose backend loop"
+            ) from refused
+        backend = replace(LOOP, reason=brief(refused))
+        try:
+            loss = attempt(backend)
+        except Exception as error:
+            raise ParamsearchError(
+                f"architecture '{name}' cannot be trained; its step fails with: {brief(error)}"
+            ) from error
+    if not loss.isfinite().all():
+        raise ParamsearchError(
+            f"architecture '{name}' gives a loss of {loss.item()} on task "
+            f"'{workload.task.name}' before any update; a learning rate cannot help there"
+        )
+    return backend

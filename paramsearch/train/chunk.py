@@ -1,0 +1,142 @@
+"""Train one chunk of members from their initial parameters to the end."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from paramsearch.tasks.task import Batch
+from paramsearch.train.captured import capture
+from paramsearch.train.compiled import Stepping, in_place
+from paramsearch.train.outcome import Outcome, outcome
+from paramsearch.train.population import Stack
+from paramsearch.train.probe import Moment
+from paramsearch.train.step import Step, keep
+
+CHECK_EVERY = 8
+"""Steps between looks for diverged members; each makes a GPU wait."""
+
+_WORTH_MOVING = 1 / 8  # share of members that must have diverged before the others are moved
+_WORTH_LEAVING = 1 / 2  # the same, when it means to leave a compiled step, made for their number
+
+
+def train_chunk(
+    step: Step,
+    stack: Stack,
+    factors: Sequence[float],
+    program: Stepping | None = None,
+    on_step: Callable[[], None] | None = None,
+) -> Outcome:
+    """Train members side by side.
+
+    Args:
+        step: What a step is.
+        stack: The members at their start; changed in place.
+        factors: The schedule's factor of each step.
+        program: The compiled step for this number of members; None runs operation by operation.
+        on_step: Called after every step.
+
+    Returns:
+        What became of them.
+    """
+    with torch.no_grad():
+        return _Chunk(step, stack, factors, program).train(on_step)
+
+
+class _Chunk:
+    """Members under way, and what is known about them."""
+
+    def __init__(
+        self, step: Step, stack: Stack, factors: Sequence[float], program: Stepping | None
+    ) -> None:
+        self._step = step
+        self._program = program
+        self._workload = step.workload
+        device = self._workload.device
+        self._live = step.begin(stack)
+        # Kept on the device as one tensor, so that no step waits for a copy of a number.
+        self._factors = torch.tensor(factors, dtype=torch.float64, device=device)
+        self._losses = torch.full(
+            (self._live.count, len(factors)),
+            float("inf"),
+            dtype=self._workload.dtype,
+            device=device,
+        )
+        self._rows = torch.arange(self._live.count, device=device)
+        self._replay: Callable[[Batch, Tensor], Tensor] | None = None
+
+    def train(self, on_step: Callable[[], None] | None) -> Outcome:
+        steps, probes = len(self._factors), self._step.probes
+        start = self._moment(0)
+        self._live.memories = [probe.start(start) for probe in probes]
+        for number in range(steps):
+            if self._live.count:
+                self._advance(number)
+            if (number + 1) % CHECK_EVERY == 0:
+                self._drop(number)
+            if on_step is not None:
+                on_step()
+        end = self._moment(steps)
+        pairs = zip(probes, self._live.memories, strict=True)
+        results = {name: v for probe, m in pairs for name, v in probe.result(m, end).items()}
+        return outcome(self._losses, results)
+
+    def _advance(self, number: int) -> None:
+        batch, factor = self._workload.batch(number), self._factors[number]
+        if any(probe.looks(number, len(self._factors)) for probe in self._step.probes):
+            losses = self._look(number, batch, factor)
+        else:
+            losses = self._fast(batch, factor)
+        self._losses[self._rows, number] = losses
+
+    def _fast(self, batch: Batch, factor: Tensor) -> Tensor:
+        if self._workload.device.type == "cuda" and self._step.optimizer.pure:
+            if self._replay is None:
+                self._replay = capture(self._in_place(), self._live, batch, factor)
+            return self._replay(batch, factor)
+        if self._program is not None:
+            return self._program(self._live, batch, factor)
+        return self._step(self._live, batch, factor)
+
+    def _in_place(self) -> Stepping:
+        """Give the step that leaves every tensor where it is, as a recorded graph needs it."""
+        step = self._step
+        return self._program or (lambda live, batch, factor: in_place(step, live, batch, factor))
+
+    def _look(self, number: int, batch: Batch, factor: Tensor) -> Tensor:
+        """Make one step slowly, so that probes see gradient and update apart."""
+        live, steps = self._live, len(self._factors)
+        change = self._step.change(live, batch, factor)
+        moment = self._moment(number, change.grads, change.updates, batch)
+        live.memories = [
+            probe.look(memory, moment) if probe.looks(number, steps) else memory
+            for probe, memory in zip(self._step.probes, live.memories, strict=True)
+        ]
+        self._step.make(live, change)
+        return change.losses
+
+    def _moment(
+        self,
+        number: int,
+        grads: dict[str, Tensor] | None = None,
+        updates: dict[str, Tensor] | None = None,
+        batch: Batch | None = None,
+    ) -> Moment:
+        workload, stack = self._workload, self._live.stack
+        seen = batch or workload.evaluation()
+        steps = len(self._factors)
+        params = stack.params
+        return Moment(number, steps, stack, params, grads or {}, updates or {}, seen, workload)
+
+    def _drop(self, number: int) -> None:
+        """Leave diverged members behind, where no probe watches them."""
+        if self._step.probes or not self._step.optimizer.pure or not self._live.count:
+            return
+        alive = self._losses[self._rows, number].isfinite()
+        gone = 1 - alive.double().mean().item()
+        if gone < (_WORTH_MOVING if self._program is None else _WORTH_LEAVING) and gone < 1:
+            return
+        rows = alive.nonzero().flatten()
+        self._live = keep(self._live, rows)
+        self._rows = self._rows[rows]
+        self._program = self._replay = None

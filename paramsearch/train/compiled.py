@@ -1,0 +1,120 @@
+"""The step as one program: traced through ``vmap`` and autograd, then ``torch.compile``."""
+
+import time
+from collections.abc import Callable
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils._pytree import tree_flatten, tree_unflatten
+
+from paramsearch.errors import ParamsearchError, brief
+from paramsearch.tasks.task import Batch
+from paramsearch.train.optimizers.interface import State
+from paramsearch.train.population import Stack
+from paramsearch.train.probe import Moment
+from paramsearch.train.step import Live, Step
+
+Stepping = Callable[[Live, Batch, Tensor], Tensor]
+"""Makes a step in place and gives the losses before it."""
+
+
+def compile_step(step: Step, stack: Stack, note: Callable[[str], None]) -> Stepping:
+    """Compile a step for the number of members at hand.
+
+    What the compiler makes of equal models, numbers of members and optimizers is kept on disk by
+    torch and found again by later runs.
+
+    Args:
+        step: The step.
+        stack: Members like those that will be trained; they are not changed.
+        note: Told how long it took.
+
+    Returns:
+        The compiled step, for any members laid out like these.
+
+    Raises:
+        ParamsearchError: The step cannot be compiled here.
+    """
+    began = time.perf_counter()
+    workload, count = step.workload, len(next(iter(stack.params.values())))
+    live, batch = step.begin(stack), workload.batch(0)
+    start = Moment(0, 1, stack, stack.params, {}, {}, workload.evaluation(), workload)
+    live.memories = [probe.start(start) for probe in step.probes]
+    factor = torch.ones((), dtype=torch.float64, device=workload.device)
+    leaves, spec = tree_flatten(_inputs(live, batch, factor))
+    replaced: list[int] = []  # of the tensors that a step changes, those not changed in place
+
+    def flat(*values: Tensor) -> list[Tensor]:
+        inputs = tree_unflatten(list(values), spec)
+        members = _live(inputs, live)
+        before = _changing(members)
+        losses = step(members, inputs["batch"], inputs["factor"])
+        after = _changing(members)
+        replaced[:] = [i for i, old in enumerate(before) if after[i] is not old]
+        return [losses, *(after[i] for i in replaced)]
+
+    try:
+        with torch.no_grad():
+            graph = make_fx(flat, tracing_mode="fake", _allow_non_fake_inputs=True)(*leaves)
+            program: Any = _compile(graph)
+            program(*(leaf.clone() for leaf in leaves))
+    except Exception as error:
+        raise ParamsearchError(f"the step cannot be compiled here: {brief(error)}") from error
+    note(f"compiled for {count} members in {time.perf_counter() - began:.0f} s")
+
+    def run(live: Live, batch: Batch, factor: Tensor) -> Tensor:
+        losses, *values = program(*tree_flatten(_inputs(live, batch, factor))[0])
+        changing = _changing(live)
+        for index, value in zip(replaced, values, strict=True):
+            changing[index].copy_(value)
+        return losses
+
+    return run
+
+
+def _compile(graph: Any) -> Any:
+    return cast(Any, torch).compile(graph, fullgraph=True, dynamic=False)
+
+
+def _inputs(live: Live, batch: Batch, factor: Tensor) -> dict[str, Any]:
+    hyper = live.stack.hyper
+    return {
+        **live.tensors(),
+        "multipliers": live.stack.multipliers,
+        "hyper": [hyper.lr, hyper.weight_decay, hyper.eps],
+        "batch": batch,
+        "factor": factor,
+    }
+
+
+def _live(inputs: dict[str, Any], like: Live) -> Live:
+    lr, weight_decay, eps = inputs["hyper"]
+    hyper = like.stack.hyper._replace(lr=lr, weight_decay=weight_decay, eps=eps)
+    stack = Stack(inputs["params"], inputs["multipliers"], hyper)
+    return Live(stack, State(inputs["slots"], inputs["step"]), inputs["memories"])
+
+
+def _changing(live: Live) -> list[Tensor]:
+    return tree_flatten(live.tensors())[0]
+
+
+def in_place(step: Step, live: Live, batch: Batch, factor: Tensor) -> Tensor:
+    """Make a step so that every tensor of the members stays where it is in memory.
+
+    Args:
+        step: The step.
+        live: The members; as objects they are left as they are.
+        batch: The training batch.
+        factor: The schedule's, a tensor without dimensions.
+
+    Returns:
+        The losses before the step, (members,).
+    """
+    members = Live(live.stack, live.state, live.memories)
+    losses = step(members, batch, factor)
+    for old, new in zip(_changing(live), _changing(members), strict=True):
+        if new is not old:
+            old.copy_(new)
+    return losses

@@ -1,0 +1,109 @@
+"""What a member costs, and what follows: how many train at once, and whether compiling pays."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+
+from paramsearch.train.meter import Meter
+
+CPU_BYTES = 192 * 2**20
+"""Memory that one chunk of members may take on the CPU; more gains nothing there."""
+
+CACHED_BYTES = 24 * 2**20
+"""Memory of a compiled chunk on the CPU: small enough to stay in the cache between steps."""
+
+GPU_SHARE = 0.4
+"""Share of a GPU's memory that one chunk may take."""
+
+FLOPS, BANDWIDTH = 5e10, 1e10
+"""What an eager step reaches on two ordinary cores, in operations and bytes per second."""
+
+COMPILE_SECONDS = 30.0
+"""What compiling a step takes, cold, on two ordinary cores."""
+
+GAIN = 0.4
+"""Share of an eager step's time that compiling saves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What training takes; a count, the same on every machine.
+
+    Attributes:
+        flops: Floating-point operations per member and step.
+        traffic: Bytes read and written per member and step, if every operation runs by itself.
+        member_bytes: Memory that one more member takes at its peak.
+        shared_bytes: Memory taken whatever the number of members.
+    """
+
+    flops: float
+    traffic: float
+    member_bytes: float
+    shared_bytes: float
+
+    @property
+    def seconds(self) -> float:
+        """Rough time of a member-step on two ordinary cores; only to decide what is worthwhile."""
+        return self.flops / FLOPS + self.traffic / BANDWIDTH
+
+
+def measure(run: Callable[[int], None]) -> Cost:
+    """Measure what a member costs from runs of one member and of three.
+
+    Args:
+        run: Trains a number of members for one step.
+    """
+    one, three = Meter(), Meter()
+    for meter, members in ((one, 1), (three, 3)):
+        with meter:
+            run(members)
+    member_bytes = max(1.0, (three.peak - one.peak) / 2)
+    return Cost(
+        flops=(three.flops - one.flops) / 2,
+        traffic=(three.traffic - one.traffic) / 2,
+        member_bytes=member_bytes,
+        shared_bytes=max(0.0, one.peak - member_bytes),
+    )
+
+
+def chunk_size(cost: Cost, device: torch.device, compiled: bool = False) -> int:
+    """Choose how many members train at once.
+
+    Args:
+        cost: Of a member.
+        device: Where they train.
+        compiled: Whether by a compiled step, which is made for one number of members: a power
+            of two.
+
+    Returns:
+        A number of at least 1.
+
+    Example:
+        >>> chunk_size(Cost(1e6, 1e6, member_bytes=2**20, shared_bytes=0), torch.device("cpu"))
+        192
+    """
+    if device.type == "cuda":
+        room = GPU_SHARE * float(cast(Any, torch.cuda).get_device_properties(device).total_memory)
+    else:
+        room = CACHED_BYTES if compiled else CPU_BYTES
+    size = max(1, int((room - cost.shared_bytes) / cost.member_bytes))
+    return 1 << (size.bit_length() - 1) if compiled else size
+
+
+def compiling_pays(cost: Cost, member_steps: int) -> bool:
+    """Say whether compiling the step saves more time than it takes.
+
+    Decided by counts alone, not by the clock: one seed, one result.
+
+    Args:
+        cost: Of a member.
+        member_steps: Ahead with this step.
+
+    Example:
+        >>> small = Cost(flops=1.3e6, traffic=5e5, member_bytes=3e5, shared_bytes=0)
+        >>> compiling_pays(small, 40_000), compiling_pays(small, 4_000_000)
+        (False, True)
+    """
+    return GAIN * cost.seconds * member_steps > COMPILE_SECONDS

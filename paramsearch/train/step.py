@@ -1,0 +1,149 @@
+"""One step of many members: forward, backward, clipping, optimizer, and what probes add up."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.func import grad_and_value
+
+from paramsearch.tasks.task import Batch
+from paramsearch.train.clip import clip
+from paramsearch.train.optimizers.interface import Optimizer, State, Tensors
+from paramsearch.train.population import Stack, effective
+from paramsearch.train.probe import Probe
+from paramsearch.train.workload import Workload
+
+
+@dataclass(slots=True)
+class Live:
+    """Members under way.
+
+    Attributes:
+        stack: Parameters, multipliers and hyperparameters.
+        state: The optimizer's.
+        memories: The probes', in their order.
+    """
+
+    stack: Stack
+    state: State
+    memories: list[Tensors]
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(next(iter(self.stack.params.values())))
+
+    def tensors(self) -> dict[str, Any]:
+        """Give the tensors that a step changes, as one nest."""
+        return {
+            "params": self.stack.params,
+            "slots": self.state.slots,
+            "step": self.state.step,
+            "memories": self.memories,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one step is about to do.
+
+    Attributes:
+        losses: Loss of every member before the step, (members,).
+        grads: Its gradient, clipped.
+        updates: What the optimizer adds to the parameters.
+        state: The optimizer's state after it.
+    """
+
+    losses: Tensor
+    grads: Tensors
+    updates: Tensors
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The step that all members of a population make together.
+
+    Attributes:
+        workload: Model and data.
+        optimizer: The pair (init, update).
+        probes: What is measured on the way.
+        clip: Largest norm of a member's gradient.
+        scheduled: Whether the learning rate changes from step to step.
+    """
+
+    workload: Workload
+    optimizer: Optimizer
+    probes: Sequence[Probe]
+    clip: float | None
+    scheduled: bool
+
+    def change(self, live: Live, batch: Batch, factor: Tensor) -> Change:
+        """Work out a step without making it; the old optimizer state is used up.
+
+        Args:
+            live: The members.
+            batch: The training batch.
+            factor: The schedule's, a tensor without dimensions.
+        """
+        stack = live.stack
+
+        def loss(params: Tensors, multipliers: Tensors, batch: Batch) -> Tensor:
+            return self.workload.loss(effective(params, multipliers), batch)
+
+        gradients = self.workload.backend.each(grad_and_value(loss), (0, 0, None))
+        grads, losses = gradients(stack.params, stack.multipliers, batch)
+        if self.clip is not None:
+            grads = clip(grads, self.clip)
+        hyper = stack.hyper
+        if self.scheduled:
+            lr = {name: value * factor for name, value in hyper.lr.items()}
+            hyper = hyper._replace(lr=lr, schedule=factor)
+        updates, state = self.optimizer.update(grads, live.state, stack.params, hyper)
+        return Change(losses, grads, updates, state)
+
+    def make(self, live: Live, change: Change) -> None:
+        """Make the step: the members are changed in place."""
+        live.memories = [
+            probe.add(memory, change.grads, change.updates)
+            for probe, memory in zip(self.probes, live.memories, strict=True)
+        ]
+        for name, update in change.updates.items():
+            live.stack.params[name].add_(update)
+        live.state = change.state
+
+    def __call__(self, live: Live, batch: Batch, factor: Tensor) -> Tensor:
+        """Work out a step and make it; gives the losses before it, (members,)."""
+        change = self.change(live, batch, factor)
+        self.make(live, change)
+        return change.losses
+
+    def begin(self, stack: Stack) -> Live:
+        """Give members that have not made a step; probes have still to start."""
+        return Live(stack, self.optimizer.init(stack.params), [{} for _ in self.probes])
+
+
+def keep(live: Live, rows: Tensor) -> Live:
+    """Leave only some of the members, in the given order; of members that no probe watches.
+
+    Args:
+        live: The members.
+        rows: Their indices, (kept,).
+    """
+    taken = _take(live.stack.params, rows)
+    hyper = live.stack.hyper
+    shares = {name: _take(getattr(hyper, name), rows) for name in ("lr", "weight_decay", "eps")}
+    stack = replace(
+        live.stack,
+        params=taken,
+        multipliers=_take(live.stack.multipliers, rows),
+        hyper=hyper._replace(**shares),
+    )
+    slots = {slot: _take(values, rows) for slot, values in live.state.slots.items()}
+    return Live(stack, State(slots, live.state.step), live.memories)
+
+
+def _take(values: Any, rows: Tensor) -> Tensors:
+    return {name: torch.index_select(value, 0, rows) for name, value in values.items()}

@@ -1,0 +1,241 @@
+"""Ways of going about the same training, which must give the same numbers."""
+
+import functools
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+import paramsearch
+from paramsearch.errors import ParamsearchError
+from paramsearch.probes.features import Features
+from paramsearch.probes.update_share import UpdateShare
+from paramsearch.rules.rule import Rule
+from paramsearch.tasks.catalog import load_task
+from paramsearch.tracing.arch import Arch, load_arch
+from paramsearch.train import chunk, engine
+from paramsearch.train.cost import Cost, chunk_size, compiling_pays
+from paramsearch.train.engine import cost_of, train
+from paramsearch.train.optimizers.table import optimizer_entry
+from paramsearch.train.population import Member
+from paramsearch.train.recipe import Engine, Execution, Recipe
+from paramsearch.train.schedule import Schedule
+from paramsearch.train.workload import prepare
+
+MEMBERS = [Member(0, 1e-3, 0), Member(0, 3e-3, 1), Member(0, 1e-2, 2), Member(0, 3e-2, 0)]
+PROBES = [UpdateShare(), Features()]
+CPU = torch.device("cpu")
+
+
+def workload(arch="mlp", width=64, dtype=torch.float64, **engine):
+    found = load_arch(arch) if isinstance(arch, str) else arch
+    task = load_task(found.task)
+    return prepare(found, task, {"width": width}, dtype=dtype, engine=Engine(**engine))
+
+
+def trained(work, recipe=None, execution=None, probes=PROBES, members=MEMBERS):
+    recipe = recipe or Recipe("adam", 10)
+    rule = Rule.load("mup", recipe.optimizer)
+    return train(work, [rule], members, recipe, probes, execution=execution)
+
+
+def assert_same(found, expected, **tolerance):
+    torch.testing.assert_close(found.losses, expected.losses, **tolerance)
+    torch.testing.assert_close(found.probes, expected.probes, **tolerance)
+
+
+@pytest.fixture
+def quick_compiler(monkeypatch):
+    """Everything of ``torch.compile`` but the C++ compiler, which takes long."""
+    quick = functools.partial(torch.compile, backend="aot_eager")
+    monkeypatch.setattr(torch, "compile", quick)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("size", [4, 8])
+def test_a_compiled_step_gives_the_numbers_of_an_eager_one(optimizer, size, quick_compiler):
+    recipe = Recipe(optimizer, 10, schedule=Schedule("cosine", warmup=0.2), clip=1.0)
+    eager = trained(workload(), recipe, Execution(compile=False))
+    compiled = trained(workload(), recipe, Execution(compile=True, chunk=size))
+    assert_same(compiled, eager, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.slow
+def test_the_c_compiler_gives_the_numbers_of_an_eager_step():
+    eager = trained(workload(), None, Execution(compile=False))
+    compiled = trained(workload(), None, Execution(compile=True, chunk=4))
+    assert_same(compiled, eager, rtol=1e-9, atol=1e-12)
+
+
+def test_a_step_is_compiled_once_for_all_populations(quick_compiler):
+    work, notes = workload(), []
+    for members in (MEMBERS, MEMBERS[:1], [*MEMBERS, *MEMBERS[:2]]):
+        rule, how = Rule.load("mup"), Execution(compile=True, chunk=4)
+        train(work, [rule], members, Recipe("adam", 3), execution=how, on_note=notes.append)
+    assert len(notes) == 1 and notes[0].startswith("compiled for 4 members in")
+
+
+def broken(*_, **__):
+    raise RuntimeError("no C++ compiler found")
+
+
+def test_without_a_compiler_it_goes_on_unless_compiling_was_asked_for(monkeypatch):
+    monkeypatch.setattr(torch, "compile", broken)
+    monkeypatch.setattr(engine, "compiling_pays", lambda *_: True)
+    notes, rule = [], Rule.load("mup")
+    found = train(workload(), [rule], MEMBERS, Recipe("adam", 3), on_note=notes.append)
+    assert found.final.isfinite().all() and "no C++ compiler found; going on" in notes[0]
+    with pytest.raises(ParamsearchError, match="cannot be compiled here: no C"):
+        trained(workload(), Recipe("adam", 3), Execution(compile=True))
+
+
+def test_compiling_is_chosen_by_the_work_ahead():
+    cost = cost_of(workload(dtype=torch.float32), Recipe("adam", 40))
+    assert not compiling_pays(cost, 10_000) and compiling_pays(cost, 100_000_000)
+    assert compiling_pays(replace(cost, flops=1e12), 10_000)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_the_loop_gives_the_numbers_of_the_stack(optimizer):
+    stacked = trained(workload(), Recipe(optimizer, 6))
+    looped = trained(workload(backend="loop"), Recipe(optimizer, 6))
+    assert_same(looped, stacked, rtol=1e-9, atol=1e-12)
+
+
+class Picky(nn.Module):
+    """Asks for a value of a tensor, which vmap cannot give."""
+
+    def __init__(self, inputs, outputs, width):
+        super().__init__()
+        self.input, self.readout = nn.Linear(inputs, width), nn.Linear(width, outputs)
+
+    def forward(self, x):
+        h = self.input(x)
+        return self.readout(h if h.mean() > 0 else 2 * h)
+
+
+PICKY = Arch(Picky, {"width": 8}, name="picky")
+
+
+def test_data_dependent_control_flow_is_trained_in_a_loop_that_says_why():
+    work = workload(PICKY, 16)
+    assert work.backend.name == "loop" and "data-dependent control flow" in work.backend.reason
+    assert trained(work).final.isfinite().all()
+
+
+def test_stacking_what_cannot_be_stacked_is_refused():
+    with pytest.raises(
+        ParamsearchError, match=r"'picky' cannot be trained under .*choose backend loop"
+    ):
+        workload(PICKY, 16, backend="stacked")
+
+
+@pytest.mark.parametrize(("key", "value"), [("backend", "fast"), ("precision", "fp8")])
+def test_an_unknown_way_of_training_names_the_known_ones(key, value):
+    with pytest.raises(ParamsearchError, match=f"unknown {key} '{value}'.*known: "):
+        Engine(**{key: value})
+
+
+def test_where_memory_runs_out_fewer_train_at_a_time(monkeypatch):
+    expected, notes, counts = trained(workload(), probes=()), [], []
+    real = engine.train_chunk
+
+    def scarce(step, stack, *rest):
+        if len(next(iter(stack.params.values()))) > 1:
+            rest[-1]()  # one step is made, then lost
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to ...")
+        return real(step, stack, *rest)
+
+    monkeypatch.setattr(engine, "train_chunk", scarce)
+    rule, recipe, how = Rule.load("mup"), Recipe("adam", 10), Execution(False, chunk=4)
+    found = train(workload(), [rule], MEMBERS, recipe, (), counts.append, how, on_note=notes.append)
+    torch.testing.assert_close(found.losses, expected.losses)
+    assert [int(note.split("with ")[1][0]) for note in notes] == [2, 1]
+    assert sum(counts) == len(MEMBERS) * 10
+
+
+def test_one_member_that_does_not_fit_is_an_error(monkeypatch):
+    monkeypatch.setattr(engine, "train_chunk", lambda *_: (_ for _ in ()).throw(MemoryError))
+    with pytest.raises(ParamsearchError, match="out of memory: one member of 8,970 parameters"):
+        trained(workload(), None, Execution(False, chunk=2))
+
+
+def test_diverged_members_leave_and_do_not_disturb_the_others(monkeypatch):
+    sizes, recipe = [], Recipe("sgd", 24)
+    kept = chunk.keep
+    monkeypatch.setattr(
+        chunk, "keep", lambda live, rows: sizes.append(len(rows)) or kept(live, rows)
+    )
+    members = [Member(0, 1e-2, 0), Member(0, 1e30, 0), Member(0, 2e-2, 1), Member(0, 1e30, 1)]
+    mixed = trained(workload(), recipe, probes=(), members=members)
+    alone = trained(workload(), recipe, probes=(), members=members[::2])
+    assert sizes == [2]
+    torch.testing.assert_close(mixed.losses[::2], alone.losses, rtol=1e-12, atol=1e-12)
+    assert mixed.final[1::2].isinf().all() and (mixed.survived[1::2] < 0.5).all()
+
+
+def test_a_compiled_chunk_that_loses_half_of_its_members_goes_on_with_the_others(quick_compiler):
+    recipe, how = Recipe("sgd", 24), Execution(compile=True, chunk=4)
+    members = [Member(0, 1e-2, 0), Member(0, 1e30, 0), Member(0, 2e-2, 1), Member(0, 1e30, 1)]
+    mixed = trained(workload(), recipe, how, probes=(), members=members)
+    alone = trained(workload(), recipe, probes=(), members=members[::2])
+    torch.testing.assert_close(mixed.losses[::2], alone.losses, rtol=1e-9, atol=1e-12)
+
+
+def test_schedule_and_clipping_are_those_of_torch():
+    recipe = Recipe("adam", 12, schedule=Schedule("linear", warmup=0.25, final=0.1), clip=0.5)
+    found, arch, task = trained(workload(), recipe), load_arch("mlp"), load_task("digits")
+    for losses, member in zip(found.losses, MEMBERS, strict=True):
+        model = arch.model(task.dims, {"width": 64}).double()
+        groups = paramsearch.apply(
+            Rule.load("mup"),
+            model,
+            base=lambda: arch.model(task.dims),
+            lr=member.lr,
+            ratios={"width": 2.0},
+            generator=torch.Generator().manual_seed(member.seed),
+        )
+        optimizer = optimizer_entry("adam").reference(groups)
+        factors = recipe.schedule.factors(12)
+        planned = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda t: [*factors, 0][t])  # noqa: B023
+        for number in range(12):
+            inputs, targets = task.batch(number)
+            loss = task.loss(model(inputs.double()), targets)
+            torch.testing.assert_close(losses[number], loss.detach(), rtol=0, atol=1e-9)
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 0.5)
+            optimizer.step()
+            planned.step()
+
+
+def test_bf16_computes_coarsely_and_keeps_parameters_fine():
+    fine = trained(workload(dtype=torch.float32), probes=())
+    coarse = trained(workload(dtype=torch.float32, precision="bf16"), probes=())
+    assert coarse.losses.dtype == torch.float32
+    assert 0 < (coarse.losses - fine.losses).abs().max() < 0.1
+
+
+def test_a_foreign_optimizer_trains_like_its_own_kind():
+    recipe = Recipe("torch.optim:Adam", 10)
+    rule = Rule.load("mup").model_copy(update={"optimizer": "torch.optim:Adam"})
+    found = train(workload(), [rule], MEMBERS, recipe)
+    expected = trained(workload(), Recipe("adam", 10), probes=())
+    torch.testing.assert_close(found.losses, expected.losses, rtol=1e-9, atol=1e-12)
+
+
+def test_chunks_are_as_large_as_memory_allows():
+    cost = Cost(flops=1.0, traffic=1.0, member_bytes=2**20, shared_bytes=2**20)
+    assert chunk_size(cost, CPU) == 191 and chunk_size(cost, CPU, compiled=True) == 16
+    assert chunk_size(replace(cost, member_bytes=2**40), CPU) == 1
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+@pytest.mark.parametrize("compile_", [False, True])
+def test_a_gpu_gives_the_numbers_of_the_cpu(compile_):
+    arch, task = load_arch("mlp"), load_task("digits", "cuda")
+    gpu = prepare(arch, task, {"width": 64}, device="cuda", dtype=torch.float64)
+    found = trained(gpu, None, Execution(compile=compile_))
+    expected = trained(workload())
+    torch.testing.assert_close(found.losses.cpu(), expected.losses, rtol=1e-9, atol=1e-11)
