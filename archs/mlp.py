@@ -10,7 +10,13 @@ class MLP(nn.Module):
     """``depth`` weight matrices: inputs -> width -> ... -> width -> outputs."""
 
     def __init__(
-        self, inputs: int, outputs: int, width: int, depth: int, vocabulary: int | None = None
+        self,
+        inputs: int,
+        outputs: int,
+        width: int,
+        depth: int,
+        vocabulary: int | None = None,
+        channels: int = 1,  # of images, which stay flat here
     ):
         """Build the layers; ``vocabulary`` says that the inputs are tokens, not numbers."""
         super().__init__()

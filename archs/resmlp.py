@@ -25,7 +25,13 @@ class ResMLP(nn.Module):
     """Inputs -> width, ``depth`` residual blocks, norm, -> outputs."""
 
     def __init__(
-        self, inputs: int, outputs: int, width: int, depth: int, vocabulary: int | None = None
+        self,
+        inputs: int,
+        outputs: int,
+        width: int,
+        depth: int,
+        vocabulary: int | None = None,
+        channels: int = 1,  # of images, which stay flat here
     ):
         """Build the layers; ``vocabulary`` says that the inputs are tokens, not numbers."""
         super().__init__()

@@ -1,52 +1,138 @@
 """Tasks by name: one row each."""
 
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import torch
 
 from paramsearch.errors import unknown_name
-from paramsearch.tasks.bytes import Bytes
-from paramsearch.tasks.digits import Digits
+from paramsearch.tasks.bigram import bigram
+from paramsearch.tasks.bytes import bytes_task
+from paramsearch.tasks.cifar10 import cifar10
+from paramsearch.tasks.copy import copy_task
+from paramsearch.tasks.digits import digits
+from paramsearch.tasks.graphs import Graphs
+from paramsearch.tasks.hf import hf
+from paramsearch.tasks.images import images_task
+from paramsearch.tasks.mixture import Mixture, parse_mix
+from paramsearch.tasks.next_byte import NextByte
+from paramsearch.tasks.random_walk import random_walk
+from paramsearch.tasks.sparse_parity import SparseParity
+from paramsearch.tasks.spec import options, parse
 from paramsearch.tasks.task import Task
 from paramsearch.tasks.teacher import Teacher
+from paramsearch.tasks.tokens import tokens_task
+from paramsearch.tasks.user_file import load_maker, make_task
 
-_TASKS: dict[str, type[Bytes] | type[Digits] | type[Teacher]] = {
-    "bytes": Bytes,
-    "digits": Digits,
-    "teacher": Teacher,
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """How a task is made: ``make(device, seed, **options)``.
+
+    Attributes:
+        make: A function or class; its docstring's first line describes the task, its keyword-only
+            parameters are the options.
+        word: The option that may stand without its key right after the colon.
+    """
+
+    make: Callable[..., Task]
+    word: str = ""
+
+    @property
+    def needs_word(self) -> bool:
+        """Whether there is no task without that option."""
+        return options(self.make).get(self.word) is inspect.Parameter.empty
+
+
+_TASKS: dict[str, Entry] = {
+    "bigram": Entry(bigram),
+    "bytes": Entry(bytes_task),
+    "cifar10": Entry(cifar10, word="folder"),
+    "copy": Entry(copy_task),
+    "digits": Entry(digits),
+    "graphs": Entry(Graphs),
+    "hf": Entry(hf, word="dataset"),
+    "images": Entry(images_task, word="file"),
+    "next_byte": Entry(NextByte),
+    "random_walk": Entry(random_walk, word="graph"),
+    "sparse_parity": Entry(SparseParity),
+    "teacher": Entry(Teacher),
+    "tokens": Entry(tokens_task, word="file"),
 }
+_MIX = "mix"
 
 
 def task_names() -> list[str]:
-    """List the tasks that can be loaded.
+    """List the tasks that can be loaded by their name alone.
 
     Returns:
         The names, sorted.
 
     Example:
-        >>> task_names()
-        ['bytes', 'digits', 'teacher']
+        >>> {"bytes", "digits", "teacher"} <= set(task_names())
+        True
     """
-    return sorted(_TASKS)
+    return sorted(name for name, entry in _TASKS.items() if not entry.needs_word)
+
+
+def described_tasks() -> dict[str, str]:
+    """Describe all tasks without loading any.
+
+    Returns:
+        Name, with what must follow its colon, -> the description.
+
+    Example:
+        >>> list(described_tasks())[:3]
+        ['bigram', 'bytes', 'cifar10:FOLDER']
+    """
+    rows = {
+        name + (f":{entry.word.upper()}" if entry.needs_word else ""): entry.make.__doc__ or ""
+        for name, entry in _TASKS.items()
+    }
+    return dict(sorted({**rows, "mix:NAME=WEIGHT,...": Mixture.__doc__ or ""}.items()))
 
 
 def load_task(name: str, device: str | torch.device = "cpu", seed: int = 0) -> Task:
     """Load a task by name, its data resident on the device.
 
     Args:
-        name: One of ``task_names()``.
+        name: For instance ``"digits"``, ``"bytes:context=64"``, ``"tokens:train.bin"``,
+            ``"mix:bytes=0.7,bigram=0.3"``, or a user's file, ``"my/task.py"``.
         device: Where batches are wanted.
         seed: Chooses the training batches; data, held-out examples and teacher never change.
 
     Returns:
-        The task.
+        The task, whose name is the one given.
 
     Raises:
-        ParamsearchError: No such task; lists those that exist.
+        ParamsearchError: No such task (lists those that exist), an option does not fit, or what
+            the task reads is missing or wrong.
 
     Example:
-        >>> inputs, target = load_task("digits").batch(0)
+        >>> inputs, target = load_task("random_walk:ba,nodes=100,context=8").batch(0)
         >>> tuple(inputs.shape), tuple(target.shape)
-        ((64, 64), (64,))
+        ((16, 8), (16, 8))
     """
-    if name not in _TASKS:
-        raise unknown_name("task", name, _TASKS)
-    return _TASKS[name](device, seed)
+    plain, _, text = name.partition(":")
+    if plain == _MIX:
+        task = _load_mix(text, device, seed)
+    elif plain.endswith(".py"):
+        make = load_maker(plain)
+        task = make_task(plain, make, device, seed, parse(plain, text, options(make)))
+    elif plain in _TASKS:
+        entry = _TASKS[plain]
+        task = entry.make(device, seed, **parse(plain, text, options(entry.make), entry.word))
+    else:
+        raise unknown_name("task", plain, [*_TASKS, _MIX])
+    task.name = name
+    return task
+
+
+def _load_mix(text: str, device: str | torch.device, seed: int) -> Mixture:
+    weights, shared = parse_mix(text)
+    parts: list[tuple[Task, float]] = []
+    for name, weight in weights.items():
+        full = name + ((("," if ":" in name else ":") + shared) if shared else "")
+        parts.append((load_task(full, device, seed), weight))
+    return Mixture(parts)

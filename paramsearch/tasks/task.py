@@ -12,10 +12,26 @@ Batch = tuple[Tensor, Tensor]
 class Task(ABC):
     """A stream of batches that is the same at every scale, for every rule and seed of the model.
 
+    ``dims`` are the keyword arguments that fit a model to the task. They say what shapes meet:
+
+    ===============  ==========================================================================
+    key              meaning
+    ===============  ==========================================================================
+    ``inputs``       size of one example: numbers (batch, inputs), or tokens where there is a
+                     ``vocabulary``
+    ``outputs``      size of one prediction: logits or values
+    ``vocabulary``   only with tokens: how many there are; inputs are int64 in [0, vocabulary)
+    ``positions``    only where a prediction is wanted at every position of a sequence: how many;
+                     the output is (batch, positions, outputs), otherwise (batch, outputs)
+    ``channels``     only with images of several channels: how many; inputs are flat and
+                     channel-first, inputs = channels * side * side for a square image
+    ``nodes``        only with graphs: how many nodes; inputs = nodes * (nodes + features), the
+                     rows of the adjacency matrix, each followed by the node's features
+    ===============  ==========================================================================
+
     Attributes:
         name: How the task is called on the command line.
-        dims: Keyword arguments that fit a model to the task: always ``inputs`` and ``outputs``,
-            and ``vocabulary`` when the inputs are tokens of shape (batch, inputs).
+        dims: Always ``inputs`` and ``outputs``, the other keys where they apply.
         loss_floor: The lowest expected loss, where it is known.
     """
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from paramsearch.tasks.losses import square_error
 from paramsearch.tasks.streams import generator
 from paramsearch.tasks.task import Batch, Task
 
@@ -36,7 +37,9 @@ class Teacher(Task):
     dims: Mapping[str, int] = {"inputs": INPUTS, "outputs": OUTPUTS}
     loss_floor = 0.0
 
-    def __init__(self, device: str | torch.device = "cpu", seed: int = 0) -> None:
+    def __init__(
+        self, device: str | torch.device = "cpu", seed: int = 0, *, batch: int = BATCH
+    ) -> None:
         """Draw the teacher; the seed chooses the inputs of the batches."""
         draws = generator("teacher", "weights")
         directions = nn.init.orthogonal_(torch.empty(DIRECTIONS, INPUTS), generator=draws)
@@ -48,12 +51,12 @@ class Teacher(Task):
         # 2^16 examples: the mean square of the targets is 1 to within one percent.
         raw = self._answer(torch.randn(1 << 16, INPUTS, generator=draws))
         self._shift, self._scale = raw.mean(dim=0), raw.std(dim=0)
-        self._seed, self._device = seed, device
+        self._seed, self._batch, self._device = seed, batch, device
         self._evaluation = self._draw(EVALUATION, generator("teacher", "evaluation"))
 
     def batch(self, step: int) -> Batch:
-        """Give 64 fresh examples, drawn for (seed, step): (64, 32) and (64, 8)."""
-        return self._draw(BATCH, generator("teacher", self._seed, step))
+        """Give fresh examples, drawn for (seed, step): (batch, 32) and (batch, 8)."""
+        return self._draw(self._batch, generator("teacher", self._seed, step))
 
     def evaluation(self) -> Batch:
         """Give 512 fixed examples: (512, 32) and (512, 8)."""
@@ -61,7 +64,7 @@ class Teacher(Task):
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
         """Give the mean square error; output and target (batch, 8)."""
-        return functional.mse_loss(output, target)
+        return square_error(output, target)
 
     def _draw(self, count: int, draws: torch.Generator) -> Batch:
         """Draw and answer on the CPU, so that every device sees the same numbers."""
