@@ -216,7 +216,14 @@ model(
 model("returns", changed(MODEL, OUTPUT, "None"), "returns.py: architecture 'returns' fails at loss")
 model("detaches", changed(MODEL, "relu())", "relu()).detach()"), "'detaches' fails at backward")
 case(
-    "task of a model", ["trace", "good.py", "--task", "bytes"], "good.py: architecture 'good' fails"
+    "task of a model",
+    ["trace", "good.py", "--task", "next_byte"],
+    "good.py: architecture 'good' does not take 'vocabulary': task 'next_byte' gives tokens",
+)
+case(
+    "sequences for a model",
+    ["trace", "mlp", "--task", "bytes"],
+    "architecture 'mlp' does not take 'positions': task 'bytes' predicts at every position",
 )
 WIDE = changed(
     MODEL, "self.a = ", "assert width < 12 or True\n        self.w = width\n        self.a = "

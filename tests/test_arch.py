@@ -8,9 +8,9 @@ from paramsearch.tasks.catalog import load_task
 from paramsearch.tracing.arch import load_arch
 
 
-@pytest.mark.parametrize("task", ["digits", "bytes", "teacher"])
-@pytest.mark.parametrize("name", names("architecture"))
-def test_shipped_architectures_run_on_every_task(name, task):
+@pytest.mark.parametrize("task", ["digits", "next_byte", "teacher"])
+@pytest.mark.parametrize("name", ["mlp", "resmlp"])
+def test_perceptrons_run_on_tasks_of_every_kind(name, task):
     task = load_task(task)
     inputs, target = task.batch(0)
     model = load_arch(name).model(task.dims, {"width": 16})

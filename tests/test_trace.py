@@ -33,7 +33,7 @@ def test_op_role_and_fans(model, expected):
     ("name", "task", "roles"),
     [
         ("mlp", "digits", "input vector hidden vector output scalar"),
-        ("mlp", "bytes", "input hidden vector output scalar"),
+        ("mlp", "next_byte", "input hidden vector output scalar"),
         (
             "resmlp",
             "teacher",
@@ -141,7 +141,7 @@ class Broken(nn.Linear):
     ("at", "width", "message"),
     [
         ("forward", 8, "architecture 'bad' fails at forward: KeyError: 'lost'"),
-        ("loss", 8, "architecture 'bad' fails at loss: TypeError"),
+        ("loss", 8, "architecture 'bad' fails at loss: the model's forward must return a tensor"),
         ("backward", 8, "architecture 'bad' fails at backward: RuntimeError: element 0"),
         ("forward", 64, "architecture 'bad' fails at build at width=128: RuntimeError: too wide"),
     ],

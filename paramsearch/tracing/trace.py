@@ -15,9 +15,11 @@ from paramsearch.tasks.catalog import load_task
 from paramsearch.tasks.task import Task
 from paramsearch.tracing.arch import Arch, load_arch
 from paramsearch.tracing.assemble import assemble, shapes_of
+from paramsearch.tracing.fit import explained
 from paramsearch.tracing.flow import tensor_graph
 from paramsearch.tracing.groups import place_groups
 from paramsearch.tracing.growth import Shapes, growth, scales
+from paramsearch.tracing.output import total_loss
 from paramsearch.tracing.recording import Recording
 from paramsearch.tracing.run import run_recorded, seeded
 from paramsearch.tracing.tensor import TensorInfo
@@ -139,10 +141,11 @@ def trace(
     model = _build(arch, task, at)
     grown = {name: _shapes_doubled(arch, task, at, name) for name in arch.axes}
     base = shapes_of(model)
-    if axis and not scales(base, grown[axis]):
+    if axis and not (scales(base, grown[axis]) or _matters(arch, task, at, axis)):
         raise ParamsearchError(
             f"axis '{axis}' of architecture '{arch.name}' scales nothing: doubling it from "
-            f"{at[axis]} to {2 * at[axis]} changes neither a shape nor the set of tensors"
+            f"{at[axis]} to {2 * at[axis]} changes no shape, not the set of tensors, and not the "
+            "loss"
         )
     recording = _train_step(arch, task, model)
     unused = tuple(name for name, p in model.named_parameters() if p.grad is None)
@@ -155,13 +158,14 @@ def _stage(arch: Arch, stage: str, run: Callable[[], Any]) -> Any:
     try:
         return run()
     except Exception as error:
-        reason = f"{type(error).__name__}: {said(error)}"
+        kind = "" if isinstance(error, ParamsearchError) else f"{type(error).__name__}: "
+        reason = f"{kind}{said(error)}"
         raise ParamsearchError(f"architecture '{arch.name}' fails at {stage}: {reason}") from error
 
 
 def _build(arch: Arch, task: Task, scale: Scale) -> nn.Module:
     sizes = ", ".join(f"{axis}={size}" for axis, size in scale.items())
-    with seeded():
+    with seeded(), explained(arch.name, task):
         model = _stage(arch, f"build at {sizes}", lambda: arch.model(task.dims, scale))
     if not isinstance(model, nn.Module):
         raise ParamsearchError(
@@ -180,6 +184,21 @@ def _shapes_doubled(arch: Arch, task: Task, scale: Scale, axis: str) -> Shapes:
         return shapes_of(_build(arch, task, doubled))
 
 
+def _matters(arch: Arch, task: Task, scale: Scale, axis: str) -> bool:
+    """Say whether doubling an axis that changes no tensor changes what the model computes.
+
+    So does the number of times that a block with shared weights is applied.
+    """
+    losses: list[Tensor] = []
+    inputs, target = (part.cpu() for part in task.batch(0))
+    for size in (scale[axis], 2 * scale[axis]):
+        model = _build(arch, task, {**scale, axis: size})
+        with seeded(), torch.no_grad():
+            output = _stage(arch, "forward", partial(model, inputs))
+            losses.append(_stage(arch, "loss", partial(total_loss, task, output, target)))
+    return not torch.equal(*losses)
+
+
 def _train_step(arch: Arch, task: Task, model: nn.Module) -> Recording:
     """Record steps until every tensor has a gradient, a few at most; the last one counts."""
     uses: dict[str, list[Any]] = {}
@@ -192,7 +211,7 @@ def _train_step(arch: Arch, task: Task, model: nn.Module) -> Recording:
             return _stage(arch, "forward", lambda: model(inputs))
 
         def loss(output: Any, target: Tensor = target) -> Tensor:
-            return _stage(arch, "loss", lambda: task.loss(output, target))
+            return _stage(arch, "loss", lambda: total_loss(task, output, target))
 
         latest, value = run_recorded(model, inputs, forward, loss)
         _stage(arch, "backward", partial(torch.autograd.backward, value))

@@ -1,0 +1,145 @@
+"""Fields of a ``transformers`` configuration: tiny sizes, and which grow along which axis.
+
+A field goes by its common name where a model type has its own, as ``attribute_map`` says:
+``hidden_size`` is ``n_embd`` in GPT-2.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from paramsearch.tracing.options import Free
+
+WIDTHS = {  # sizes that grow with the width, in widths
+    "hidden_size": 1.0,
+    "word_embed_proj_dim": 1.0,
+    "embedding_size": 1.0,
+    "lru_width": 1.0,
+    "intermediate_size": 4.0,
+    "ffn_dim": 4.0,
+    "decoder_ffn_dim": 4.0,
+    "encoder_ffn_dim": 4.0,
+    "moe_intermediate_size": 2.0,
+    "shared_expert_intermediate_size": 2.0,
+    "head_dim": 0.5,
+    "v_head_dim": 0.5,
+    "linear_key_head_dim": 0.5,
+    "linear_value_head_dim": 0.5,
+    "mamba_d_head": 0.5,
+    "query_pre_attn_scalar": 0.5,
+    "qk_nope_head_dim": 0.25,
+    "qk_rope_head_dim": 0.25,
+    "q_lora_rank": 0.5,
+    "kv_lora_rank": 0.5,
+}
+DEPTHS = ("num_hidden_layers", "decoder_layers", "encoder_layers")
+COUNTS = {
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+    "decoder_attention_heads": 2,
+    "encoder_attention_heads": 2,
+    "linear_num_key_heads": 2,
+    "linear_num_value_heads": 2,
+    "num_heads": 4,  # of a state space: twice the width, in heads of half the width
+    "mamba_n_heads": 4,
+    "n_groups": 1,
+    "mamba_n_groups": 1,
+    "state_size": 16,
+    "num_experts": 4,
+    "num_local_experts": 4,
+    "n_routed_experts": 4,
+    "num_experts_per_tok": 2,
+    "n_group": 1,
+    "topk_group": 1,
+    "first_k_dense_replace": 1,
+    "type_vocab_size": 1,
+}
+CONTEXTS = ("max_position_embeddings", "max_seq_len", "model_max_length", "n_ctx")
+_SET_ALONE = {  # by the task, or because training needs it so
+    *("vocab_size", *CONTEXTS, "use_cache", "is_decoder", "add_cross_attention", "per_layer_config"),
+    *("gradient_checkpointing", "use_mamba_kernels", "use_mambapy", "pretraining_tp"),
+}
+
+
+def common_names(config: Any) -> dict[str, str]:
+    """Give the fields of a configuration: common name -> its own name.
+
+    A name of the tables above stands for the field that ``attribute_map`` points to.
+    """
+    own = {field.name for field in dataclasses.fields(config)}
+    known = {*WIDTHS, *DEPTHS, *COUNTS, *CONTEXTS}
+    found = {name: name for name in own}
+    for common, name in type(config).attribute_map.items():
+        if common in known and name in own - known and common not in own:
+            found.pop(name, None)
+            found[common] = name
+    return found
+
+
+def defaults(config: Any, generic: Any, width: int, depth: int, heads: int) -> dict[str, object]:
+    """Give every field that a user may set, with a default that makes a tiny model.
+
+    Args:
+        config: A configuration with nothing set.
+        generic: The class of all configurations; its fields say nothing about the model.
+        width: Of the stream.
+        depth: Number of layers.
+        heads: Number of attention heads.
+
+    Returns:
+        Common name -> default. Sizes are whole numbers, probabilities of dropout 0; what a model
+        type derives from other fields stays None.
+    """
+    counts = {**COUNTS, "num_attention_heads": heads, "num_key_value_heads": heads}
+    sizes = {name: max(1, round(share * width)) for name, share in WIDTHS.items()}
+    sizes |= dict.fromkeys(DEPTHS, depth) | counts
+    skipped = {field.name for field in dataclasses.fields(generic)} | _SET_ALONE
+    fields = {field.name: field for field in dataclasses.fields(config)}
+    found: dict[str, object] = {}
+    for common, name in common_names(config).items():
+        value = _default(fields[name], config)
+        if common in skipped or name.endswith(("_token_id", "_config")):
+            continue
+        if common in sizes and type(value) is int:
+            found[common] = sizes[common]
+        elif "drop" in name and isinstance(value, float):
+            found[common] = 0.0
+        else:
+            plain = isinstance(value, bool | float | str)
+            found[common] = value if plain else Free(value)
+    return found
+
+
+def _default(field: "dataclasses.Field[Any]", config: Any) -> object:
+    if field.default is not dataclasses.MISSING:
+        return field.default
+    made = field.default_factory
+    return made() if made is not dataclasses.MISSING else getattr(config, field.name)
+
+
+def at_scale(
+    fields: Mapping[str, Any], width: float, depth: float, changed: Mapping[str, object]
+) -> dict[str, Any]:
+    """Give the fields of a model at a scale.
+
+    Args:
+        fields: Common name -> value at the base.
+        width: Ratio along the width.
+        depth: Ratio along the depth.
+        changed: The defaults; of the fields without a table, only those that differ are given.
+
+    Returns:
+        Common name -> value.
+
+    Example:
+        >>> at_scale({"hidden_size": 32, "num_attention_heads": 2}, 2, 1, {})
+        {'hidden_size': 64, 'num_attention_heads': 2}
+    """
+    found: dict[str, Any] = {}
+    for name, value in fields.items():
+        ratio = width if name in WIDTHS else depth if name in DEPTHS else 1
+        if isinstance(value, int) and ratio != 1:
+            found[name] = max(1, round(value * ratio))
+        elif name in {*WIDTHS, *DEPTHS, *COUNTS} or "drop" in name or changed.get(name) != value:
+            found[name] = value
+    return found
