@@ -23,7 +23,7 @@ class FakeEvaluator:
     indifferent = ()  # (role, quantity) that does not matter
     stop_after = None  # calls of evaluate before Ctrl-C
 
-    def __init__(self, setting=None, on_steps=None, start=None):
+    def __init__(self, setting=None, watch=None, start=None, work=None):
         self.setting, self.member_steps, self.calls = setting, 0, []
 
     def base(self):

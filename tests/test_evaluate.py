@@ -1,5 +1,6 @@
 """Evaluation of known rules on a real model: the score tells them apart, for the right reason."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -9,17 +10,20 @@ import numpy as np
 import pytest
 import torch
 
-from paramsearch.discovery.curves import grid, lr_losses, recipe
+from paramsearch.discovery.curves import lr_losses, recipe
 from paramsearch.discovery.evaluate import BASE_SEEDS, Evaluator
 from paramsearch.discovery.evaluation import Evaluation
+from paramsearch.discovery.progress import Watch
 from paramsearch.discovery.setting import Setting
 from paramsearch.errors import ParamsearchError
 from paramsearch.rules.rule import Rule
 from paramsearch.score.curve import optimum
-from paramsearch.score.objective import LrGrid, Objective
+from paramsearch.score.fidelity import LrGrid
+from paramsearch.score.objective import Objective
 from paramsearch.tasks.catalog import load_task
 from paramsearch.tracing.arch import load_arch
 from paramsearch.train.engine import train
+from paramsearch.train.population import Member
 from paramsearch.train.workload import prepare
 
 RULES = ("sp", "mup", "ntk-lazy", "zero", "wild")
@@ -32,8 +36,8 @@ def setting(task="digits", optimizer="adam", **fidelity):
     return Setting(load_arch("mlp"), load_task(task), "width", optimizer, objective, "cpu", 0)
 
 
-def tiny(optimizer="adam", low=1e-3, high=0.1, step=1.0, task="digits"):
-    lr = LrGrid(low=low, high=high, step=step, window=1)
+def tiny(optimizer="adam", low=1e-3, high=0.1, step=1.0, task="digits", **grid):
+    lr = LrGrid(**{"low": low, "high": high, "step": step, "window": 1, **grid})
     return setting(task, optimizer, steps=8, seeds=1, ratios=(1, 2), lr=lr, sharpness=2)
 
 
@@ -112,7 +116,8 @@ def test_curves_are_plain_training_runs_of_the_grid():
     evaluator, rules = Evaluator(about), [Rule.load("sp"), Rule.load("mup")]
     lrs = about.objective.fidelity.lr.around(evaluator.base().center)
     workload = prepare(about.arch, about.task, {"width": 64})
-    outcome = train(workload, rules, grid(rules, lrs, [3, 4]), recipe(about))
+    members = [Member(rule, lr, seed) for rule in (0, 1) for lr in lrs for seed in (3, 4)]
+    outcome = train(workload, rules, members, recipe(about))
     expected = outcome.final.double().reshape(2, len(lrs), 2)
     for evaluation, losses in zip(evaluator.evaluate(rules, [3, 4]), expected, strict=True):
         found = torch.tensor(evaluation.curves[1]["losses"], dtype=torch.float64)
@@ -131,7 +136,7 @@ def test_lr_losses_has_a_row_per_rule_lr_and_seed():
 
 def test_the_base_is_the_optimum_of_the_wide_grid_and_is_trained_once():
     counts, about = [], tiny(step=0.5)
-    evaluator = Evaluator(about, on_steps=counts.append)
+    evaluator = Evaluator(about, Watch(counts.append))
     base = evaluator.base()
     assert base.lrs == about.objective.fidelity.lr.values()
     assert np.shape(base.losses) == (len(base.lrs), BASE_SEEDS)
@@ -153,6 +158,65 @@ def test_losses_are_compared_to_the_start_rule_with_its_lr_tuned_at_each_scale()
 def test_without_a_start_rule_losses_are_compared_to_the_base():
     evaluator = Evaluator(tiny(step=0.5))
     assert evaluator.references() == [evaluator.base().best_loss] * 2
+
+
+def tracked(**grid):
+    """As ``tiny``, with tracked curves; the score has no collapse of curves then."""
+    about = tiny(low=6e-5, high=1.0, step=0.5, window=2, mode="track", **grid)
+    weights = about.objective.weights.model_copy(update={"lr_collapse": 0.0})
+    objective = about.objective.model_copy(update={"weights": weights})
+    return dataclasses.replace(about, objective=objective)
+
+
+@pytest.fixture(scope="module")
+def both():
+    """Evaluations of two rules with tracked and with dense curves."""
+    about = tracked()
+    lr = about.objective.fidelity.lr.model_copy(update={"mode": "dense"})
+    fidelity = about.objective.fidelity.model_copy(update={"lr": lr})
+    objective = about.objective.model_copy(update={"fidelity": fidelity})
+    rules = [Rule.load("sp"), Rule.load("mup")]
+    evaluators = [Evaluator(about), Evaluator(dataclasses.replace(about, objective=objective))]
+    return [(evaluator, evaluator.evaluate(rules, [0, 1])) for evaluator in evaluators]
+
+
+def test_tracked_curves_are_parts_of_the_dense_ones(both):
+    for few, full in zip(*(evaluations for _, evaluations in both), strict=True):
+        for part, whole in zip(few.curves, full.curves, strict=True):
+            known = dict(zip(whole["lrs"], whole["losses"], strict=True))
+            assert part["losses"] == [pytest.approx(known[lr], rel=1e-4) for lr in part["lrs"]]
+            assert part["lrs"][part["center"]] == whole["lrs"][whole["center"]]
+            assert part["lrs"] == sorted(part["lrs"]) and len(part["lrs"]) < len(whole["lrs"])
+
+
+def test_tracking_does_not_change_the_terms_that_the_score_has(both):
+    (_, few), (_, full) = both
+    for part, whole in zip(few, full, strict=True):
+        assert "lr_collapse" not in part.terms
+        assert part.terms == pytest.approx({n: whole.terms[n] for n in part.terms}, abs=1e-4)
+        assert part.score == pytest.approx(whole.score, abs=1e-4)
+
+
+def test_the_tracked_base_is_that_of_the_wide_grid_for_half_the_members(both):
+    (evaluator, _), (dense, _) = both
+    few, full = evaluator.base(), dense.base()
+    assert few.center == full.center and set(few.lrs) < set(full.lrs)
+    assert few.best_loss == pytest.approx(full.best_loss, rel=0.05)
+    assert len(few.lrs) <= len(full.lrs) / 2
+
+
+def test_the_tracked_reference_is_that_of_the_window():
+    about, start = tracked(), Rule.load("sp")
+    evaluator = Evaluator(about, start=start)
+    lrs = about.objective.fidelity.lr.around(evaluator.base().center)
+    best = optimum(lrs, lr_losses(about, 64, [start], lrs, range(BASE_SEEDS))[0])
+    assert evaluator.references()[1] == pytest.approx(best.loss, rel=0.05)
+
+
+def test_tracking_repeats_to_the_bit():
+    rules, seeds = [Rule.load("sp"), Rule.load("mup")], [0, 1]
+    first, again = (Evaluator(tracked()).evaluate(rules, seeds) for _ in range(2))
+    assert first == again
 
 
 @pytest.mark.parametrize("task", ["digits", "teacher"])
@@ -178,11 +242,12 @@ ORDER = """
 import json, paramsearch
 from paramsearch.probes.features import Features
 from paramsearch.rules.rule import Rule
-from paramsearch.train.engine import Recipe, train
+from paramsearch.train.engine import train
 from paramsearch.train.population import Member
+from paramsearch.train.recipe import Recipe
 from paramsearch.train.workload import prepare
 workload = prepare(paramsearch.load_arch("mlp"), paramsearch.load_task("digits"), {})
-probes = train(workload, [Rule.load("sp")], [Member(0, 0.01, 0)], Recipe("adam", 1), [Features])
+probes = train(workload, [Rule.load("sp")], [Member(0, 0.01, 0)], Recipe("adam", 1), [Features()])
 print(json.dumps(list(probes.probes)))
 """
 

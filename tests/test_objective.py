@@ -1,12 +1,15 @@
 """Objective files: what is wrong with one is said in one sentence; scores add up."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import yaml
 
 from paramsearch.errors import ParamsearchError
+from paramsearch.score.fidelity import LrGrid
 from paramsearch.score.measured import Measured
-from paramsearch.score.objective import LrGrid, Objective
+from paramsearch.score.objective import Objective
 
 GOOD = {
     "paramsearch": 1,
@@ -72,6 +75,12 @@ WRONG = [
     ("fidelity.lr.high", INF, r"fidelity\.lr\.high: received inf; allowed: "),
     ("fidelity.lr.window", INF, r"fidelity\.lr\.window: received inf; allowed: "),
     ("fidelity.lr.step", float("nan"), r"fidelity\.lr\.step: received nan; allowed: "),
+    ("fidelity.lr.mode", "coarse", r"fidelity\.lr\.mode: received 'coarse'; allowed: 'dense' or "),
+    (
+        "fidelity.lr.mode",
+        "track",
+        r"fidelity\.lr\.mode track .* weights\.lr_collapse must be 0; received 0\.5",
+    ),
     ("weights.loss", -1.0, r"weights\.loss: received -1\.0; allowed: greater than or equal to 0"),
     ("weights.loss", INF, r"weights\.loss: received inf; allowed: "),
     ("weights.loss", "much", r"weights\.loss: received 'much'; allowed: a valid number"),
@@ -113,7 +122,7 @@ def test_what_is_left_out_has_its_default(tmp_path):
         "sharpness_collapse": 0.25,
         "probe_slopes": 1.0,
     }
-    assert loaded.fidelity.lr.step == 0.5
+    assert (loaded.fidelity.lr.step, loaded.fidelity.lr.mode) == (0.5, "dense")
 
 
 @pytest.mark.parametrize(
@@ -182,6 +191,18 @@ def test_the_score_is_the_weighted_sum_of_its_terms_seed_by_seed():
         }
     )
     assert score.slopes == pytest.approx({"update_share/hidden": -0.5, "signal/output": 0.0})
+
+
+def test_tracked_curves_score_without_collapse():
+    data = changed("weights.lr_collapse", 0.0)
+    data["fidelity"]["lr"]["mode"] = "track"
+    curves = [parabola(1, [0, 0]), parabola(2, [0, 1])]
+    dense = Objective.model_validate(changed("weights.lr_collapse", 0.0)).score(curves, [1, 1])
+    few = dataclasses.replace(curves[1], lrs=curves[1].lrs[1:], losses=curves[1].losses[1:])
+    few = dataclasses.replace(few, survived=few.survived[1:], center=1)
+    score = Objective.model_validate(data).score([curves[0], few], [1, 1])
+    assert score.per_seed == dense.per_seed
+    assert set(score.terms) == set(dense.terms) - {"lr_collapse"}
 
 
 def test_one_seed_has_no_spread():

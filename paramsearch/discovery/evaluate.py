@@ -1,26 +1,32 @@
 """Evaluate rules: train their populations at every scale of the objective, and score the curves."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from paramsearch.discovery.curves import base_optimum, grid, recipe, shaped
+from paramsearch.discovery.curves import base_optimum, recipe, shaped, workload_at
 from paramsearch.discovery.evaluation import BaseCurve, Evaluation
+from paramsearch.discovery.progress import Watch
 from paramsearch.discovery.setting import Setting
+from paramsearch.discovery.tracking import across, around, track
 from paramsearch.probes.critical import CriticalSharpness
 from paramsearch.probes.features import Features
 from paramsearch.probes.update_share import UpdateShare
-from paramsearch.rules.group import Group, Match
+from paramsearch.rules.neutral import neutral
 from paramsearch.rules.rule import Rule
-from paramsearch.score.curve import optimum
+from paramsearch.score.curve import Optimum, optimum
 from paramsearch.score.measured import Measured
-from paramsearch.train.engine import Outcome, train
+from paramsearch.train.engine import train
+from paramsearch.train.outcome import Outcome
 from paramsearch.train.population import Member
 from paramsearch.train.probe import Probe
-from paramsearch.train.workload import Workload, prepare
+from paramsearch.train.recipe import Execution
+from paramsearch.train.workload import Workload
 
 Array = NDArray[np.float64]
+Points = dict[tuple[int, int], tuple[Array, Array]]
+"""(rule, index in the window) -> final losses and shares of the steps survived, each (seeds,)."""
 
 BASE_SEEDS = 4
 """Seeds of the base curve: it is trained once and everything hangs on its optimum."""
@@ -34,11 +40,13 @@ class Evaluator:
 
     Args:
         setting: Model, task, axis, optimizer, objective, device and seed.
-        on_steps: Called with the number of member-steps just made; for progress.
+        watch: Told about progress.
         start: The rule from which a search begins. What it reaches at each scale, with its learning
             rate tuned there, is the best loss known before the search, to which losses are
             compared; without it, that is the best loss at the base. The reference stays fixed, so
             that all scores can be compared; a better one would shift them all alike.
+        work: Member-steps to be expected at each scale, by which the engine decides whether to
+            compile; by default it looks at one population at a time.
 
     Attributes:
         member_steps: Member-steps made so far.
@@ -47,22 +55,21 @@ class Evaluator:
     def __init__(
         self,
         setting: Setting,
-        on_steps: Callable[[int], None] | None = None,
+        watch: Watch = Watch(),  # noqa: B008 - frozen
         start: Rule | None = None,
+        work: int | None = None,
     ) -> None:
         self.setting = setting
         self.member_steps = 0
         self._start = start
-        self._on_steps = on_steps
+        self._watch = watch
+        self._execution = Execution(setting.engine.compile, work)
         self._workloads: dict[int, Workload] = {}
         self._base: BaseCurve | None = None
         self._references: list[float] | None = None
         self._measured_base: dict[tuple[int, ...], Measured] = {}
         # At ratio 1 every rule is the same model, so one that says nothing stands for all.
-        everything = Group(match=Match(name="*"))
-        self._neutral = Rule(
-            name="base", optimizer=setting.optimizer, axes=(setting.axis,), groups=(everything,)
-        )
+        self._neutral = neutral(setting.optimizer, [setting.axis])
 
     def base(self) -> BaseCurve:
         """Find the base model's best learning rate on the wide grid; trained once.
@@ -74,12 +81,18 @@ class Evaluator:
             ParamsearchError: Every learning rate diverged, or the best lies at the grid's end.
         """
         if self._base is None:
-            lrs = self.setting.objective.fidelity.lr.values()
-            seeds = list(range(BASE_SEEDS))
-            members = grid([self._neutral], lrs, seeds)
-            outcome = self._train(1, [self._neutral], members)
-            losses = shaped(outcome.final, len(lrs), len(seeds))
-            self._base = self._base_curve(lrs, losses)
+            grid = self.setting.objective.fidelity.lr
+            lrs = grid.values()
+
+            def add(points: Sequence[tuple[int, int]]) -> Array:
+                members = [Member(0, lrs[k], seed) for _, k in points for seed in range(BASE_SEEDS)]
+                outcome = self._train(1, [self._neutral], members)
+                return shaped(outcome.final, len(points), BASE_SEEDS)
+
+            everything = range(len(lrs))
+            first = everything if grid.mode == "dense" else across(everything)
+            (known,) = track(add, [first], everything)
+            self._base = self._base_curve([lrs[k] for k in known], np.stack(list(known.values())))
         return self._base
 
     def evaluate(self, rules: Sequence[Rule], seeds: Sequence[int]) -> list[Evaluation]:
@@ -97,7 +110,12 @@ class Evaluator:
         """
         ratios = self.setting.objective.fidelity.ratios
         base = self._at_base(tuple(seeds))
-        by_ratio = [self._measure(ratio, rules, seeds) for ratio in ratios[1:]]
+        by_ratio: list[list[Measured]] = []
+        guesses = [self.base().center] * len(rules)
+        for ratio in ratios[1:]:
+            by_ratio.append(self._measure(ratio, rules, seeds, guesses))
+            optima = [optimum(measured.lrs.tolist(), measured.losses) for measured in by_ratio[-1]]
+            guesses = [o.lr if o else guess for o, guess in zip(optima, guesses, strict=True)]
         evaluations: list[Evaluation] = []
         for index in range(len(rules)):
             curves = [base, *(measured[index] for measured in by_ratio)]
@@ -119,86 +137,121 @@ class Evaluator:
         """
         if self._references is None:
             base, ratios = self.base(), self.setting.objective.fidelity.ratios
-            further = [self._tuned(self._start, ratio) for ratio in ratios[1:]]
-            self._references = [base.best_loss, *(loss or base.best_loss for loss in further)]
+            self._references = [base.best_loss]
+            guess = base.center
+            for ratio in ratios[1:]:
+                best = self._tuned(self._start, ratio, guess)
+                self._references.append(best.loss if best else base.best_loss)
+                guess = best.lr if best else guess
         return self._references
 
-    def _tuned(self, rule: Rule | None, ratio: int) -> float | None:
-        """Best loss of a rule at one scale over the window of learning rates, None if none."""
+    def _tuned(self, rule: Rule | None, ratio: int, guess: float) -> Optimum | None:
+        """Optimum of a rule at one scale within the window of learning rates, None if none."""
         if rule is None:
             return None
-        lrs = self.setting.objective.fidelity.lr.around(self.base().center)
-        outcome = self._train(ratio, [rule], grid([rule], lrs, range(BASE_SEEDS)))
-        best = optimum(lrs, shaped(outcome.final, len(lrs), BASE_SEEDS))
-        return best.loss if best else None
+        center, points = self.base().center, Points()
+        self._fill(points, ratio, [rule], range(BASE_SEEDS), [guess])
+        lrs, known = self.setting.objective.fidelity.lr.around(center), sorted(points)
+        return optimum([lrs[k] for _, k in known], np.stack([points[point][0] for point in known]))
 
     def _at_base(self, seeds: tuple[int, ...]) -> Measured:
         if seeds not in self._measured_base:
-            self._measured_base[seeds] = self._measure(1, [self._neutral], seeds)[0]
+            self._measured_base[seeds] = self._measure(
+                1, [self._neutral], seeds, [self.base().center]
+            )[0]
         return self._measured_base[seeds]
 
-    def _measure(self, ratio: int, rules: Sequence[Rule], seeds: Sequence[int]) -> list[Measured]:
-        """Train rules x window of learning rates x seeds at one scale; probe at its center."""
+    def _measure(
+        self, ratio: int, rules: Sequence[Rule], seeds: Sequence[int], guesses: Sequence[float]
+    ) -> list[Measured]:
+        """Train rules x learning rates x seeds at one scale; probe at the base optimum."""
         fidelity = self.setting.objective.fidelity
         center = self.base().center
-        lrs = fidelity.lr.around(center)
-        middle = lrs.index(center)
-        sides = lrs[:middle] + lrs[middle + 1 :]
+        lrs = np.asarray(fidelity.lr.around(center))
+        middle = len(lrs) // 2
         steps = fidelity.sharpness_steps()
-        probes = (UpdateShare, Features, lambda: CriticalSharpness(center, steps))
-        shape = (len(rules), 1, len(seeds))
-        probed = self._train(ratio, rules, grid(rules, [center], seeds), probes)
-        others = self._train(ratio, rules, grid(rules, sides, seeds))
-        curves = {
-            name: np.insert(
-                shaped(getattr(others, name), len(rules), len(sides), len(seeds)),
-                [middle],
-                shaped(getattr(probed, name), *shape),
-                axis=1,
-            )
-            for name in ("final", "survived")
-        }
+        probes = (UpdateShare(), Features(), CriticalSharpness(center, frozenset(steps)))
+        at_center = [(rule, middle) for rule in range(len(rules))]
+        members = [Member(rule, center, seed) for rule, _ in at_center for seed in seeds]
+        probed = self._train(ratio, rules, members, probes)
+        points = _rows(at_center, probed)
+        self._fill(points, ratio, rules, seeds, guesses)
         sharpness = probed.probes.pop("critical_sharpness").double().cpu().numpy()
         sharpness = sharpness.reshape(len(rules), len(seeds), len(steps)).transpose(0, 2, 1)
         values = {n: shaped(v, len(rules), len(seeds)) for n, v in probed.probes.items()}
-        return [
-            Measured(
-                scale=self.setting.base_scale * ratio,
-                ratio=float(ratio),
-                lrs=np.asarray(lrs),
-                losses=curves["final"][index],
-                survived=curves["survived"][index],
-                center=middle,
-                steps=np.asarray(steps),
-                sharpness=sharpness[index],
-                probes={name: value[index] for name, value in values.items()},
+        found: list[Measured] = []
+        for index in range(len(rules)):
+            known = sorted(k for rule, k in points if rule == index)
+            found.append(
+                Measured(
+                    scale=self.setting.base_scale * ratio,
+                    ratio=float(ratio),
+                    lrs=lrs[known],
+                    losses=np.stack([points[index, k][0] for k in known]),
+                    survived=np.stack([points[index, k][1] for k in known]),
+                    center=known.index(middle),
+                    steps=np.asarray(steps),
+                    sharpness=sharpness[index],
+                    probes={name: value[index] for name, value in values.items()},
+                )
             )
-            for index in range(len(rules))
-        ]
+        return found
+
+    def _fill(
+        self,
+        points: Points,
+        ratio: int,
+        rules: Sequence[Rule],
+        seeds: Sequence[int],
+        guesses: Sequence[float],
+    ) -> None:
+        """Add the points of the window that are not there: all, or those around the optima.
+
+        Guesses of the optima are learning rates, as found at the next smaller ratio.
+        """
+        grid = self.setting.objective.fidelity.lr
+        lrs = grid.around(self.base().center)
+
+        def add(wanted: Sequence[tuple[int, int]]) -> Array:
+            fresh = [point for point in wanted if point not in points]
+            members = [Member(rule, lrs[k], seed) for rule, k in fresh for seed in seeds]
+            points.update(_rows(fresh, self._train(ratio, rules, members)))
+            return np.stack([points[point][0] for point in wanted])
+
+        everything = range(len(lrs))
+        if grid.mode == "dense":
+            add([(rule, k) for rule in range(len(rules)) for k in everything])
+            return
+        nearest = [int(np.argmin(np.abs(np.log2(lrs) - np.log2(guess)))) for guess in guesses]
+        jump = ratio / max(
+            (r for r in self.setting.objective.fidelity.ratios if r < ratio), default=1
+        )
+        track(add, [[len(lrs) // 2, *around(k, jump)] for k in nearest], everything)
 
     def _train(
         self,
         ratio: int,
         rules: Sequence[Rule],
         members: Sequence[Member],
-        probes: Sequence[Callable[[], Probe]] = (),
+        probes: Sequence[Probe] = (),
     ) -> Outcome:
         if ratio not in self._workloads:
-            setting = self.setting
-            self._workloads[ratio] = prepare(
-                setting.arch,
-                setting.task,
-                {setting.axis: setting.base_scale * ratio},
-                device=setting.device,
-            )
+            scale = self.setting.base_scale * ratio
+            self._workloads[ratio] = workload_at(self.setting, scale)
         return train(
-            self._workloads[ratio], rules, members, recipe(self.setting), probes, self._count
+            self._workloads[ratio],
+            rules,
+            members,
+            recipe(self.setting),
+            probes,
+            self._count,
+            self._execution,
+            self._watch.note,
         )
 
     def _count(self, steps: int) -> None:
         self.member_steps += steps
-        if self._on_steps is not None:
-            self._on_steps(steps)
+        self._watch.steps(steps)
 
     def _base_curve(self, lrs: list[float], losses: Array) -> BaseCurve:
         best = base_optimum(self.setting, lrs, losses)
@@ -210,3 +263,10 @@ class Evaluator:
             center=min(lrs, key=lambda lr: abs(np.log2(lr) - best.log2_lr)),
             best_loss=best.loss,
         )
+
+
+def _rows(points: Sequence[tuple[int, int]], outcome: Outcome) -> Points:
+    """Name the rows of an outcome, the seeds of a point being side by side."""
+    final = shaped(outcome.final, len(points), -1)
+    survived = shaped(outcome.survived, len(points), -1)
+    return {point: (final[row], survived[row]) for row, point in enumerate(points)}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from paramsearch.score.objective import Objective
 from paramsearch.tasks.task import Task
 from paramsearch.tracing.arch import Arch
+from paramsearch.train.recipe import Engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class Setting:
         objective: Fidelity and weights.
         device: Where populations train, for instance "cpu" or "cuda".
         seed: From which all others are derived.
+        engine: How models are trained.
     """
 
     arch: Arch
@@ -28,6 +30,7 @@ class Setting:
     objective: Objective
     device: str
     seed: int
+    engine: Engine = Engine()  # noqa: RUF009 - frozen
 
     @property
     def base_scale(self) -> int:

@@ -1,6 +1,7 @@
 """What was asked of a search: everything that decides its result, as it is kept in the run."""
 
 import hashlib
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from importlib.metadata import version
@@ -9,6 +10,7 @@ from typing import Any
 
 from paramsearch.catalog import find
 from paramsearch.errors import ParamsearchError
+from paramsearch.train.recipe import Engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,10 @@ class SearchSettings:
         sampler: nevergrad's name of the sampler.
         solve: Whether the sampler starts where the update probes point, found by Gauss-Newton.
         generation: Candidates trained at a time.
+        options: What is set of the architecture, each ``name=value``.
+        backend: How members are trained side by side.
+        precision: Of matrix products.
+        compile: Whether steps are compiled; None where that pays.
         seeds: Seeds per candidate in the search.
         polish_seeds: Seeds per candidate in the polish; none of them is used in the search.
         polish_rounds: Moves at most in the polish.
@@ -46,6 +52,10 @@ class SearchSettings:
     blind: bool = False
     sampler: str = "LargeDiagCMA"
     solve: bool = True
+    options: tuple[str, ...] = ()
+    backend: str = "auto"
+    precision: str = "float32"
+    compile: bool | None = None
     generation: int = 16
     seeds: int = 2
     polish_seeds: int = 4
@@ -70,7 +80,16 @@ class SearchSettings:
         options = ("axis", "optimizer", "task", "space", "objective", "budget", "seed", "device")
         words = ["paramsearch search", self.arch]
         words += [f"--{name} {getattr(self, name)}" for name in (*options, "sampler")]
+        words += [f"--set {shlex.quote(option)}" for option in self.options]
+        words += [f"--backend {self.backend}"] * (self.backend != "auto")
+        words += [f"--precision {self.precision}"] * (self.precision != "float32")
+        words += [f"--{'' if self.compile else 'no-'}compile"] * (self.compile is not None)
         return " ".join(words + ["--blind"] * self.blind + ["--no-solve"] * (not self.solve))
+
+    @property
+    def engine(self) -> Engine:
+        """How models are trained."""
+        return Engine(self.backend, self.precision, self.compile)
 
     def search_seeds(self) -> list[int]:
         """Give the seeds of the search; other ``--seed``, other seeds."""
@@ -84,6 +103,7 @@ class SearchSettings:
         """Give everything that must agree for a run to be continued, as JSON holds it."""
         files = (("architecture", self.arch), ("space", self.space), ("objective", self.objective))
         return asdict(self) | {
+            "options": list(self.options),
             "content": {kind: _digest(kind, name) for kind, name in files},
             "nevergrad": version("nevergrad"),
         }
@@ -123,7 +143,8 @@ def settings_of(stored: dict[str, Any]) -> SearchSettings:
     Args:
         stored: As ``identity`` gave it.
     """
-    return SearchSettings(**{field.name: stored[field.name] for field in fields(SearchSettings)})
+    values: dict[str, Any] = {field.name: stored[field.name] for field in fields(SearchSettings)}
+    return SearchSettings(**values | {"options": tuple(values["options"])})
 
 
 def _block(seed: int, first: int, count: int) -> list[int]:

@@ -38,7 +38,8 @@ def summarize(
     """
     rule = found.rule.model_copy(update={"source": settings.command})
     evaluation = found.best.evaluation
-    asked = ("arch", "task", "axis", "optimizer", "space", "objective", "sampler", "seed", "blind")
+    asked = ("arch", "options", "task", "axis", "optimizer", "space", "objective")
+    asked += ("sampler", "seed", "blind")
     return {
         "paramsearch": 1,
         **{name: getattr(settings, name) for name in asked},

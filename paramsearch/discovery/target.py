@@ -18,12 +18,14 @@ class Target:
         folder: The run folder; None for a rule by itself.
         asked: ``arch``, ``task``, ``axis`` and ``objective`` of its search; empty for a rule by
             itself.
+        options: What was set of its architecture, name -> value.
         searched: The sizes along the axis that its search trained at.
     """
 
     rule: Rule
     folder: Path | None
     asked: dict[str, str]
+    options: dict[str, object]
     searched: tuple[int, ...]
 
 
@@ -44,22 +46,23 @@ def find_target(target: str | Path | Rule) -> Target:
         'mup'
     """
     if isinstance(target, Rule):
-        return Target(target, None, {}, ())
+        return Target(target, None, {}, {}, ())
     folder = Path(target)
     if not folder.is_dir():
         looks_like_folder = "/" in str(target) and folder.suffix != ".yaml"
         if looks_like_folder and not folder.exists():
             raise ParamsearchError(f"run folder {folder} does not exist")
-        return Target(Rule.load(target), None, {}, ())
+        return Target(Rule.load(target), None, {}, {}, ())
     summary = read_json(folder, SUMMARY)
     if not (folder / RULE).exists():
         raise ParamsearchError(f"run folder {folder} has no {RULE}")
     try:
         asked = {name: str(summary[name]) for name in ("arch", "task", "axis", "objective")}
+        options = dict(str(word).split("=", 1) for word in summary["options"])
         curves: list[dict[str, Any]] = summary["curves"]["found"]
         searched = tuple(int(curve["scale"]) for curve in curves)
     except (KeyError, TypeError, ValueError) as error:
         raise ParamsearchError(
             f"{folder / SUMMARY} is not the summary of a search: {error!r}"
         ) from error
-    return Target(Rule.load(folder / RULE), folder, asked, searched)
+    return Target(Rule.load(folder / RULE), folder, asked, dict[str, object](options), searched)

@@ -2,28 +2,29 @@
 
 All rules are trained on the same seeds and data. Learning rates stand on one grid in half-octaves,
 the same at every scale, so that the loss at the base scale's optimum is measured and not
-interpolated. A curve whose optimum lies at an edge is extended on that side.
+interpolated. Curves are tracked: beside that point, only what it takes to find their optimum is
+measured, starting from that at the next smaller scale. Or they are dense: a common stretch of the
+grid, extended where the optimum lies at its edge.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from paramsearch.discovery.curves import base_optimum, lr_losses
-from paramsearch.discovery.progress import Listener, Progress
+from paramsearch.discovery.curves import base_optimum, point_losses, workload_at
+from paramsearch.discovery.progress import Listener, Progress, Watch
 from paramsearch.discovery.setting import Setting
+from paramsearch.discovery.tracking import Known, Train, across, around, track
 from paramsearch.errors import ParamsearchError
 from paramsearch.rules.rule import Rule
-from paramsearch.score.curve import Optimum, optimum
+from paramsearch.score.curve import Optimum, mean_over_seeds, optimum
 
 Array = NDArray[np.float64]
-Trainer = Callable[[int, Sequence[Rule], Sequence[float]], Array]
-"""Gives final losses (rules, lrs, seeds) at a scale."""
 
 _STEP = 0.5  # octaves between neighbours
-_GROW = 2  # grid points by which a curve is extended at a time
+_GROW = 2  # grid points by which a dense curve is extended at a time
 _REACH = 24  # grid points beyond the first grid at most, on either side
 
 
@@ -112,15 +113,17 @@ def measure(
     scales: Sequence[int],
     seeds: Sequence[int],
     listen: Listener,
+    dense: bool = False,
 ) -> Evidence:
     """Train every rule at the base and at every scale.
 
     Args:
         setting: Model, task, optimizer and fidelity.
         rules: Name -> rule; the first is the one to verify.
-        scales: Held-out sizes.
+        scales: Held-out sizes, increasing.
         seeds: Of every run.
         listen: Told about progress.
+        dense: Whether to measure a common grid at every scale, instead of tracking the optimum.
 
     Returns:
         The curves.
@@ -129,72 +132,86 @@ def measure(
         ParamsearchError: At the base scale every learning rate diverges, or the best is at the
             end of the grid.
     """
-    base = setting.base_scale
+    base, grid = setting.base_scale, setting.objective.fidelity.lr
     members = 0.0
     done = 0
 
-    def on_steps(count: int) -> None:
+    def steps(count: int) -> None:
         nonlocal members
         members += count / setting.objective.fidelity.steps
         listen(Progress("verify", done, len(scales) + 1, None, members))
 
-    def train(scale: int, some: Sequence[Rule], lrs: Sequence[float]) -> Array:
-        return np.asarray(lr_losses(setting, scale, some, lrs, seeds, on_steps), dtype=np.float64)
+    def note(words: str) -> None:
+        listen(Progress("verify", done, len(scales) + 1, None, members, words))
 
-    name, rule = next(iter(rules.items()))
-    grid = setting.objective.fidelity.lr
-    count = round(float(np.log2(grid.high / grid.low)) / _STEP) + 1
-    at_base = _curves(train, base, {name: rule}, grid.low, range(count))[name]
-    best = base_optimum(setting, at_base.lrs, at_base.losses)
-    center = round((best.log2_lr - float(np.log2(grid.low))) / _STEP)
-    reach = max(2, round(grid.window / _STEP))
+    watch = Watch(steps, note)
+
+    def curves_at(
+        scale: int, some: Sequence[Rule], first: Sequence[Collection[int]], wide: range
+    ) -> list[Curve]:
+        workload = workload_at(setting, scale)
+
+        def train(points: Sequence[tuple[int, int]]) -> Array:
+            at = [(rule, _lr(grid.low, k)) for rule, k in points]
+            return point_losses(setting, workload, some, at, seeds, watch)
+
+        limits = range(wide.start - _REACH, wide.stop + _REACH)
+        found = _dense(train, len(some), wide) if dense else track(train, first, limits)
+        return [_curve(grid.low, known) for known in found]
+
+    wide = range(round(float(np.log2(grid.high / grid.low)) / _STEP) + 1)
+    (at_base,) = curves_at(base, [next(iter(rules.values()))], [across(wide)], wide)
+    center = _index(grid.low, base_optimum(setting, at_base.lrs, at_base.losses))
     curves = {name: {base: at_base} for name in rules}
-    for scale in scales:
+    reach = max(2, round(grid.window / _STEP))
+    guesses = [center] * len(rules)
+    for previous, scale in zip((base, *scales), scales, strict=False):
         done += 1
+        first = [[center, *around(guess, scale / previous)] for guess in guesses]
         near = range(center - reach, center + reach + 1)
-        for rule_name, curve in _curves(train, scale, rules, grid.low, near).items():
-            curves[rule_name][scale] = curve
+        found = curves_at(scale, list(rules.values()), first, near)
+        for name, curve in zip(rules, found, strict=True):
+            curves[name][scale] = curve
+        optima = [curve.best for curve in found]
+        guesses = [
+            guess if best is None else _index(grid.low, best)
+            for guess, best in zip(guesses, optima, strict=True)
+        ]
     listen(Progress("verify", len(scales) + 1, len(scales) + 1, None, members))
-    return Evidence(setting.axis, base, grid.low * 2.0 ** (_STEP * center), curves)
+    return Evidence(setting.axis, base, _lr(grid.low, center), curves)
 
 
-def _curves(
-    train: Trainer, scale: int, rules: Mapping[str, Rule], low: float, first: range
-) -> dict[str, Curve]:
-    """Measure one scale: a common grid, extended rule by rule where the optimum is at an edge."""
-    losses: dict[str, dict[int, Array]] = {name: {} for name in rules}
+def _lr(low: float, index: int) -> float:
+    return low * 2.0 ** (_STEP * index)
 
-    def add(names: Sequence[str], offsets: Sequence[int]) -> None:
-        lrs = [low * 2.0 ** (_STEP * k) for k in offsets]
-        found = train(scale, [rules[name] for name in names], lrs)
-        for name, rows in zip(names, found, strict=True):
-            losses[name].update(dict(zip(offsets, rows, strict=True)))
 
-    def curve(name: str) -> Curve:
-        offsets = sorted(losses[name])
-        lrs = tuple(low * 2.0 ** (_STEP * k) for k in offsets)
-        return Curve(lrs, np.stack([losses[name][k] for k in offsets]))
+def _index(low: float, best: Optimum) -> int:
+    return round((best.log2_lr - float(np.log2(low))) / _STEP)
 
-    add(list(rules), list(first))
-    for _ in range(_REACH // _GROW):
-        sides = {name: _side(curve(name)) for name in rules}
-        for side in (-1, 1):
-            edges: dict[int, list[str]] = {}
-            for name in (name for name in rules if sides[name] == side):
-                edge = min(losses[name]) if side < 0 else max(losses[name])
-                edges.setdefault(edge, []).append(name)
-            for edge, names in edges.items():
-                add(names, sorted(edge + side * k for k in range(1, _GROW + 1)))
-        if not any(sides.values()):
+
+def _curve(low: float, known: Known) -> Curve:
+    return Curve(tuple(_lr(low, k) for k in known), np.stack(list(known.values())))
+
+
+def _dense(train: Train, rules: int, first: range) -> list[dict[int, Array]]:
+    """Measure a common grid, extended rule by rule where the optimum is at an edge."""
+    known: list[dict[int, Array]] = [{} for _ in range(rules)]
+    points = [(rule, k) for rule in range(rules) for k in first]
+    for _ in range(1 + _REACH // _GROW):
+        for (rule, k), losses in zip(points, train(points), strict=True):
+            known[rule][k] = losses
+        known = [dict(sorted(curve.items())) for curve in known]
+        points = [(rule, k) for rule, curve in enumerate(known) for k in _further(curve)]
+        if not points:
             break
-    return {name: curve(name) for name in rules}
+    return known
 
 
-def _side(curve: Curve) -> int:
-    """Say on which side a curve ends too soon: -1 below, 1 above, 0 on neither."""
-    best = curve.best
-    if best is None:
-        return -1  # everything diverged: only smaller learning rates can help
-    if best.interior:
-        return 0
-    return -1 if best.log2_lr < (np.log2(curve.lrs[0]) + np.log2(curve.lrs[-1])) / 2 else 1
+def _further(known: Known) -> list[int]:
+    """Give the points by which a dense curve is to be extended; none where it rises both ways."""
+    heights = mean_over_seeds(np.stack(list(known.values())))
+    best = int(np.argmin(heights))
+    if best == 0 or not np.isfinite(heights[best]):  # smaller learning rates alone can help
+        return [min(known) - k for k in range(1, _GROW + 1)]
+    last = best == len(heights) - 1
+    return [max(known) + k for k in range(1, _GROW + 1)] if last else []

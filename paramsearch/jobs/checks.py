@@ -4,19 +4,13 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import torch
-from torch import Tensor
-from torch.func import grad_and_value, vmap
-
 from paramsearch.discovery.setting import Setting
-from paramsearch.errors import ParamsearchError, said, unknown_name
+from paramsearch.errors import ParamsearchError, unknown_name
 from paramsearch.tracing.arch import Arch
-from paramsearch.train.workload import Workload, prepare
+from paramsearch.train.workload import prepare
 
 SEEDS = 2**32
 """Seeds lie below this, as those of numpy do."""
-
-_LONGEST = 240  # characters of what torch or the model says
 
 
 @contextmanager
@@ -65,7 +59,7 @@ def check_seed(seed: int) -> None:
 
 
 def check_trains(setting: Setting, scales: Sequence[int]) -> None:
-    """Check that a model can be trained: built and run at every scale, as a population at the base.
+    """Check that a model can be trained: built and run at every scale.
 
     Args:
         setting: Model, task and axis.
@@ -75,36 +69,4 @@ def check_trains(setting: Setting, scales: Sequence[int]) -> None:
         ParamsearchError: It cannot; says where and why.
     """
     for scale in (setting.base_scale, *scales):
-        where = {setting.axis: scale}
-        workload = prepare(setting.arch, setting.task, where, device=setting.device)
-        if scale == setting.base_scale:
-            _check_population(workload, setting.arch.name)
-
-
-def _check_population(workload: Workload, name: str) -> None:
-    """Run one step of one member, as the engine does, and look at its loss."""
-    params = {key: p.detach()[None].clone() for key, p in workload.model.named_parameters()}
-    batch = workload.batch(0)
-
-    def loss(member: dict[str, Tensor]) -> Tensor:
-        return workload.loss(member, batch)
-
-    try:
-        with torch.no_grad():
-            value = vmap(grad_and_value(loss))(params)[1]
-    except RuntimeError as error:
-        raise ParamsearchError(
-            f"architecture '{name}' cannot be trained as a population, that is under "
-            f"torch.func.vmap; its forward fails with: {brief(error)}"
-        ) from error
-    if not value.isfinite().all():
-        raise ParamsearchError(
-            f"architecture '{name}' gives a loss of {value.item()} on task "
-            f"'{workload.task.name}' before any update; a learning rate cannot help there"
-        )
-
-
-def brief(error: BaseException) -> str:
-    """Give the start of what an error says."""
-    text = said(error)
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 3].rstrip() + "..."
+        prepare(setting.arch, setting.task, {setting.axis: scale}, device=setting.device)

@@ -2,7 +2,7 @@
 
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from paramsearch.discovery.files import plain, write_json
 from paramsearch.discovery.folder import RULE, SUMMARY, check_folder, opened
 from paramsearch.discovery.ledger import Ledger
 from paramsearch.discovery.nearest import published_rules
-from paramsearch.discovery.progress import Listener, Progress, silent
+from paramsearch.discovery.progress import Listener, Progress, Watch, silent
 from paramsearch.discovery.setting import Setting
 from paramsearch.discovery.settings import SearchSettings, free_folder, latest_folder
 from paramsearch.discovery.store import Store
@@ -29,7 +29,7 @@ from paramsearch.score.objective import Objective
 from paramsearch.tasks.catalog import load_task
 from paramsearch.tracing.arch import Arch, load_arch
 from paramsearch.tracing.trace import Trace, trace
-from paramsearch.train.optimizers import optimizer_entry
+from paramsearch.train.optimizers.table import optimizer_entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,10 @@ def search(
     blind: bool = False,
     sampler: str = "LargeDiagCMA",
     solve: bool = True,
+    options: Mapping[str, object] | None = None,
+    backend: str = "auto",
+    precision: str = "float32",
+    compile: bool | None = None,
     listen: Listener = silent,
 ) -> SearchResult:
     """Discover a parameterization by experiment.
@@ -102,6 +106,11 @@ def search(
         blind: Leave published rules unseen until the search is over.
         sampler: nevergrad's name of the sampler.
         solve: Start the sampler where the update probes point.
+        options: What to set of the architecture: option or axis -> value.
+        backend: How members are trained: ``"stacked"`` side by side, ``"loop"`` one after the
+            other, ``"auto"`` as the model allows.
+        precision: Of matrix products: ``"float32"``, ``"tf32"`` or ``"bf16"``.
+        compile: Whether to compile training steps; None where that pays.
         listen: Told about progress.
 
     Returns:
@@ -117,7 +126,8 @@ def search(
         Traceback (most recent call last):
         ParamsearchError: unknown axis
     """
-    model = load_arch(arch) if isinstance(arch, str) else arch
+    options = options or {}
+    model = load_arch(arch, options) if isinstance(arch, str) else arch.having(options)
     check_axis(model, axis)
     check_seed(seed)
     settings = SearchSettings(
@@ -133,6 +143,10 @@ def search(
         blind=blind,
         sampler=sampler,
         solve=solve,
+        options=tuple(f"{name}={value}" for name, value in options.items()),
+        backend=backend,
+        precision=precision,
+        compile=compile,
         seeds=Objective.load(objective).fidelity.seeds,
     )
     folder = _folder(out, settings, resume)
@@ -140,7 +154,9 @@ def search(
     setting, traced, encoding = prepare(settings, model)
     reports = _Reports(listen, setting.objective.fidelity.steps)
     start = encoding.rule(encoding.start_indices, "start")
-    evaluator = Evaluator(setting, reports.steps, start)
+    evaluator = Evaluator(
+        setting, Watch(reports.steps, reports.note), start, _work(settings, setting)
+    )
     with opened(folder, settings, resume) as store:
         started = time.monotonic()
         try:
@@ -179,7 +195,7 @@ def prepare(settings: SearchSettings, arch: Arch) -> tuple[Setting, Trace, Encod
             f"received --axis {settings.axis}; choose another --space"
         )
     where = (settings.axis, settings.optimizer, objective, settings.device, settings.seed)
-    setting = Setting(arch, task, *where)
+    setting = Setting(arch, task, *where, settings.engine)
     with from_file(settings.arch):
         traced = trace(arch, axis=settings.axis, task=task)
     with from_file(settings.space):
@@ -252,6 +268,12 @@ def _folder(out: str | Path | None, settings: SearchSettings, resume: bool) -> P
     return (latest_folder if resume else free_folder)(Path("runs"), words)
 
 
+def _work(settings: SearchSettings, setting: Setting) -> int:
+    """Give the member-steps that the search will make at one scale, about."""
+    fidelity = setting.objective.fidelity
+    return settings.budget * settings.seeds * len(fidelity.lr.around(1.0)) * fidelity.steps
+
+
 class _Reports:
     """Sends progress on, also between batches, as member-steps are made."""
 
@@ -267,4 +289,7 @@ class _Reports:
 
     def steps(self, count: int) -> None:
         self._members += count * self._share
-        self.send(self._last)
+        self.send(replace(self._last, note=""))
+
+    def note(self, words: str) -> None:
+        self.send(replace(self._last, note=words))

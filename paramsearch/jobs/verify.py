@@ -1,6 +1,6 @@
 """Verification from end to end, as a Python call, with the certificate that it leaves."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from paramsearch.score.objective import Objective
 from paramsearch.tasks.catalog import load_task
 from paramsearch.tracing.arch import Arch, load_arch
 from paramsearch.tracing.trace import trace
+from paramsearch.train.recipe import Engine
 
 _FIRST_SEED = 500  # of every block of a thousand; searches use the first few
 
@@ -57,6 +58,9 @@ def verify(
     device: str = "cpu",
     out: str | Path | None = None,
     allow_searched: bool = False,
+    dense: bool = False,
+    options: Mapping[str, object] | None = None,
+    engine: Engine | None = None,
     listen: Listener = silent,
 ) -> Verification:
     """Prove a rule at scales that its search never saw, beside published rules.
@@ -77,6 +81,11 @@ def verify(
         device: Where to train.
         out: Where to write; by default the run folder, or a new one under ``runs/``.
         allow_searched: Whether scales of the search may be verified.
+        dense: Whether to train a common grid of learning rates at every scale; by default only
+            points around each rule's optimum, which is followed from scale to scale, and the
+            learning rate tuned at the base.
+        options: What to set of the architecture: option or axis -> value; by default as the run.
+        engine: How to train.
         listen: Told about progress.
 
     Returns:
@@ -92,7 +101,7 @@ def verify(
     """
     found = find_target(target)
     rule = found.rule
-    model = _arch(found, arch)
+    model = _arch(found, arch, options)
     axis = axis or found.asked.get("axis") or _only_axis(rule)
     check_axis(model, axis)
     check_seed(seed)
@@ -105,7 +114,14 @@ def verify(
     name = task or (found.asked.get("task") if arch is None else None) or model.task
     goal = Objective.load(objective or found.asked.get("objective") or "transfer")
     setting = Setting(
-        model, load_task(name, device, seed), axis, rule.optimizer, goal, device, seed
+        model,
+        load_task(name, device, seed),
+        axis,
+        rule.optimizer,
+        goal,
+        device,
+        seed,
+        engine or Engine(),
     )
     rules = _rules(rule, baselines, axis)
     folder = _folder(out, found)
@@ -119,7 +135,7 @@ def verify(
             resolve(each, traced.tensors, dict.fromkeys(model.axes, 1.0))
     block = [1000 * seed + _FIRST_SEED + index for index in range(seeds)]
     with from_file(objective or found.asked.get("objective"), about="fidelity.lr"):
-        evidence = measure(setting, rules, sizes, block, listen)
+        evidence = measure(setting, rules, sizes, block, listen, dense)
     certificate: dict[str, Any] = {
         "paramsearch": 1,
         "arch": model.name,
@@ -150,14 +166,17 @@ def _write(folder: Path, certificate: dict[str, Any]) -> dict[str, Any]:
     return content
 
 
-def _arch(found: Target, arch: Arch | str | None) -> Arch:
+def _arch(found: Target, arch: Arch | str | None, options: Mapping[str, object] | None) -> Arch:
+    if arch is None and options is None:
+        options = found.options
     arch = arch or found.asked.get("arch")
     if arch is None:
         raise ParamsearchError(
             f"rule '{found.rule.name}' by itself does not say which architecture it is for; "
             f"add --arch"
         )
-    return load_arch(arch) if isinstance(arch, str) else arch
+    options = options or {}
+    return load_arch(arch, options) if isinstance(arch, str) else arch.having(options)
 
 
 def _only_axis(rule: Rule) -> str:

@@ -33,11 +33,13 @@ def optimum(lrs: Sequence[float], losses: ArrayLike) -> Optimum | None:
     """Find the best learning rate by a quadratic in log LR through the points around the lowest.
 
     The quadratic is fitted by least squares to the log losses of up to five points around the
-    lowest (three where a neighbour diverged or loses more than a third); the vertex is kept
-    within one grid step of the lowest point.
+    lowest (three where a neighbour diverged or loses more than a third): its neighbours, and what
+    lies within two steps, that is within two distances to the nearer neighbour. The vertex is kept
+    between the neighbours.
 
     Args:
-        lrs: Learning rates, increasing, shape (K,).
+        lrs: Learning rates, increasing, shape (K,); evenly spaced in log around the lowest point,
+            elsewhere as they come.
         losses: Losses, inf or NaN where diverged, shape (K,) or (K, seeds), averaged over seeds.
 
     Returns:
@@ -55,7 +57,9 @@ def optimum(lrs: Sequence[float], losses: ArrayLike) -> Optimum | None:
         return None
     k = int(np.argmin(y))
     interior = 0 < k < len(y) - 1
-    window = [i for i in range(max(0, k - 2), min(len(y), k + 3)) if y[i] <= 1.35 * abs(y[k])]
+    step = float(np.abs(np.delete(x, k) - x[k]).min()) if len(x) > 1 else 0.0
+    close = np.abs(x - x[k]) <= 2.5 * step
+    window = [i for i in np.flatnonzero(close).tolist() if y[i] <= 1.35 * abs(y[k])]
     near = [i for i in (k - 1, k, k + 1) if 0 <= i < len(y) and np.isfinite(y[i])]
     points = sorted({*window, *near})
     if not interior or len(points) < 3 or min(y[k], *y[points]) <= 0:
@@ -64,8 +68,7 @@ def optimum(lrs: Sequence[float], losses: ArrayLike) -> Optimum | None:
     c, b, a = (float(value) for value in fit.convert().coef)
     if a <= 0:
         return Optimum(float(x[k]), float(y[k]), interior)
-    step = float(np.diff(x).max())
-    shift = float(np.clip(-b / (2 * a), -step, step))
+    shift = float(np.clip(-b / (2 * a), x[k - 1] - x[k], x[k + 1] - x[k]))
     loss = float(np.exp(a * shift**2 + b * shift + c))
     return Optimum(float(x[k]) + shift, min(loss, float(y[k])), interior)
 

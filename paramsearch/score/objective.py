@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from paramsearch.catalog import find
 from paramsearch.rules.yaml_file import read_yaml, validate
@@ -16,97 +16,14 @@ from paramsearch.score.collapse import (
     sharpness_collapse,
     transferred_loss,
 )
+from paramsearch.score.fidelity import Fidelity, Strict
 from paramsearch.score.measured import Measured
 
 Array = NDArray[np.float64]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
-MOST_RATES = 1000
-"""Learning rates that a grid may have; more is a slip of the pen."""
 
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class LrGrid(_Strict):
-    """Learning rates: a grid at the base scale, and a window around its optimum elsewhere.
-
-    Attributes:
-        low: Lowest learning rate tried at the base scale.
-        high: Highest.
-        step: Distance of neighbours, in octaves.
-        window: How far the grid at other scales reaches on either side of the base optimum, in
-            octaves.
-    """
-
-    low: Positive
-    high: Positive
-    step: Positive = 0.5
-    window: Positive = 2.0
-
-    @model_validator(mode="after")
-    def _ordered(self) -> "LrGrid":
-        counts = {"base grid": self._count(), "window": 2 * int(self.window / self.step) + 1}
-        if self._count() < 3:
-            raise ValueError(
-                f"the learning-rate grid needs at least 3 values; low {self.low}, high {self.high} "
-                f"and step {self.step} octaves give {self._count()}"
-            )
-        for name, count in counts.items():
-            if count > MOST_RATES:
-                raise ValueError(
-                    f"step {self.step} octaves gives the {name} {count} learning rates; "
-                    f"at most {MOST_RATES} are allowed"
-                )
-        return self
-
-    def _count(self) -> int:
-        octaves = float(np.log2(self.high) - np.log2(self.low))
-        return max(0, int(np.floor(octaves / self.step + 1e-9)) + 1)
-
-    def values(self) -> list[float]:
-        """List the learning rates of the base scale, lowest first."""
-        return [self.low * 2.0 ** (self.step * k) for k in range(self._count())]
-
-    def around(self, lr: float) -> list[float]:
-        """List the learning rates within the window around one of them."""
-        reach = max(1, int(self.window / self.step + 1e-9))
-        return [lr * 2.0 ** (self.step * k) for k in range(-reach, reach + 1)]
-
-
-class Fidelity(_Strict):
-    """What is trained to score a rule.
-
-    Attributes:
-        ratios: Scales relative to the base, which comes first as 1.
-        steps: Updates per run.
-        seeds: Initial parameters per rule.
-        lr: The learning-rate grids.
-        sharpness: How often critical sharpness is measured, evenly over the run.
-    """
-
-    ratios: tuple[Annotated[int, Field(ge=1)], ...]
-    steps: Annotated[int, Field(ge=2)]
-    seeds: Annotated[int, Field(ge=1)]
-    lr: LrGrid
-    sharpness: Annotated[int, Field(ge=1)] = 12
-
-    @model_validator(mode="after")
-    def _growing(self) -> "Fidelity":
-        growing = all(a < b for a, b in zip(self.ratios, self.ratios[1:], strict=False))
-        if self.ratios[:1] != (1,) or len(self.ratios) < 2 or not growing:
-            raise ValueError(f"ratios must start at 1 and grow; received {list(self.ratios)}")
-        return self
-
-    def sharpness_steps(self) -> list[int]:
-        """List the steps at which critical sharpness is measured."""
-        middles = (np.arange(self.sharpness) + 0.5) / self.sharpness
-        return sorted({int(middle * self.steps) for middle in middles})
-
-
-class Weights(_Strict):
+class Weights(Strict):
     """How much each term counts in the score.
 
     Attributes:
@@ -148,7 +65,7 @@ class Score:
     slopes: dict[str, float]
 
 
-class Objective(_Strict):
+class Objective(Strict):
     """An objective file: fidelity and weights.
 
     Attributes:
@@ -164,6 +81,15 @@ class Objective(_Strict):
     description: str = ""
     fidelity: Fidelity
     weights: Weights = Weights()
+
+    @model_validator(mode="after")
+    def _comparable(self) -> "Objective":
+        if self.fidelity.lr.mode == "track" and self.weights.lr_collapse > 0:
+            raise ValueError(
+                f"fidelity.lr.mode track leaves curves without common learning rates, so "
+                f"weights.lr_collapse must be 0; received {self.weights.lr_collapse:g}"
+            )
+        return self
 
     @staticmethod
     def load(name: str) -> "Objective":
@@ -194,11 +120,13 @@ class Objective(_Strict):
 
         Returns:
             The score; each seed is scored by itself, so that its spread is that of the score.
+            Tracked curves have no ``lr_collapse``; all other terms are taken at the base's best
+            learning rate, in either mode.
         """
         slopes = counted_slopes(probe_slopes(curves))
         terms = {
             "loss": transferred_loss(curves, references),
-            "lr_collapse": lr_collapse(curves),
+            **({} if self.fidelity.lr.mode == "track" else {"lr_collapse": lr_collapse(curves)}),
             "sharpness_collapse": sharpness_collapse(curves),
             "probe_slopes": np.mean([np.abs(slope) for slope in slopes.values()], axis=0),
         }
