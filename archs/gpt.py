@@ -161,7 +161,8 @@ class GPT(nn.Module):
 
 def rotary_turns(context: int, size: int) -> Tensor:
     """Give cosine and sine of each position's turn of each pair, (2, context, 1, size / 2)."""
-    angles = torch.arange(context)[:, None, None] * 10_000.0 ** (-torch.arange(0, size, 2) / size)
+    speeds = 1 / 10_000.0 ** (torch.arange(0, size, 2) / size)
+    angles = torch.arange(context)[:, None, None] * speeds
     return torch.stack([angles.cos(), angles.sin()])
 
 

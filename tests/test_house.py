@@ -15,6 +15,7 @@ FLOORS = [
     {"errors", "catalog", "scale"},
     {"tasks"},
     {"tracing"},
+    {"retrofit"},
     {"rules"},
     {"train"},
     {"probes"},

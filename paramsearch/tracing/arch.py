@@ -10,6 +10,7 @@ from torch import nn
 from paramsearch.catalog import find, load_module
 from paramsearch.errors import ParamsearchError, unknown_name
 from paramsearch.scale import Scale
+from paramsearch.tracing.adapters.table import adapter_of
 from paramsearch.tracing.options import choose, default_of, whole
 
 
@@ -79,6 +80,34 @@ class Arch:
         options = {name: chosen.get(name, option) for name, option in self.options.items()}
         return replace(self, axes=axes, options=options)
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Everything that can be an axis: the axes, and the options that are whole numbers."""
+        chosen = {name: default_of(option) for name, option in self.options.items()}
+        named = {
+            name: size
+            for name, size in chosen.items()
+            if type(size) is int and size > 0 and not isinstance(self.options[name], tuple)
+        }
+        return {**named, **self.axes}
+
+    def along(self, axis: str) -> "Arch":
+        """Give the architecture with an axis, which may be an option that is a whole number.
+
+        Raises:
+            ParamsearchError: It is neither.
+
+        Example:
+            >>> load_arch("gpt").along("heads_per_width").axes["heads_per_width"]
+            2
+        """
+        if axis in self.axes:
+            return self
+        if axis not in self.sizes:
+            raise unknown_name(f"axis of '{self.name}'", axis, self.sizes)
+        options = {name: option for name, option in self.options.items() if name != axis}
+        return replace(self, axes={**self.axes, axis: self.sizes[axis]}, options=options)
+
     def preset(self, name: str) -> "Arch":
         """Give the architecture as one of its presets sets it.
 
@@ -96,7 +125,8 @@ def load_arch(name: str, options: Mapping[str, object] | None = None) -> Arch:
     """Load an architecture by shipped name or by path.
 
     Args:
-        name: For instance ``"mlp"`` or ``"my/model.py"``; with a preset, ``"gpt:llama"``.
+        name: For instance ``"mlp"`` or ``"my/model.py"``; with a preset, ``"gpt:llama"``; from
+            another library, ``"hf:llama"`` or ``"timm:resnet18"``.
         options: Option or axis -> value, or the text of one; an axis gets a new base size.
 
     Returns:
@@ -112,6 +142,10 @@ def load_arch(name: str, options: Mapping[str, object] | None = None) -> Arch:
         >>> load_arch("mlp", {"depth": "4"}).axes["depth"]
         4
     """
+    if adapter := adapter_of(name):
+        parts = adapter(options or {})
+        made = Arch(parts.build, parts.axes, parts.task, options=parts.options, name=name)
+        return made.having(parts.settings)
     file, preset = _split(name)
     path = find("architecture", file)
     found: object = getattr(load_module(path), "arch", None)

@@ -135,8 +135,7 @@ def trace(
     arch = load_arch(arch) if isinstance(arch, str) else arch
     task = load_task(arch.task) if task is None else task
     for name in (*(scale or {}), *([axis] if axis else [])):
-        if name not in arch.axes:
-            raise unknown_name(f"axis of '{arch.name}'", name, arch.axes)
+        arch = arch.along(name)
     at = {**arch.axes, **(scale or {})}
     model = _build(arch, task, at)
     grown = {name: _shapes_doubled(arch, task, at, name) for name in arch.axes}

@@ -59,7 +59,8 @@ def library(name: str, extra: str, arch: str, oldest: int = 0) -> Any:
         ) from error
     if int(found.__version__.split(".")[0]) < oldest:
         raise ParamsearchError(
-            f"architecture '{arch}': received {name} {found.__version__}; allowed: {oldest} or newer"
+            f"architecture '{arch}': received {name} {found.__version__}; allowed: {oldest} or "
+            "newer"
         )
     return found
 

@@ -27,6 +27,7 @@ WIDTHS = {  # sizes that grow with the width, in widths
     "linear_value_head_dim": 0.5,
     "mamba_d_head": 0.5,
     "query_pre_attn_scalar": 0.5,
+    "rotary_dim": 0.25,
     "qk_nope_head_dim": 0.25,
     "qk_rope_head_dim": 0.25,
     "q_lora_rank": 0.5,
@@ -55,8 +56,16 @@ COUNTS = {
     "type_vocab_size": 1,
 }
 CONTEXTS = ("max_position_embeddings", "max_seq_len", "model_max_length", "n_ctx")
+_ALWAYS = {"head_dim", "num_key_value_heads", "num_experts_per_tok"}  # some leave them open
 _SET_ALONE = {  # by the task, or because training needs it so
-    *("vocab_size", *CONTEXTS, "use_cache", "is_decoder", "add_cross_attention", "per_layer_config"),
+    *(
+        "vocab_size",
+        *CONTEXTS,
+        "use_cache",
+        "is_decoder",
+        "add_cross_attention",
+        "per_layer_config",
+    ),
     *("gradient_checkpointing", "use_mamba_kernels", "use_mambapy", "pretraining_tp"),
 }
 
@@ -69,7 +78,8 @@ def common_names(config: Any) -> dict[str, str]:
     own = {field.name for field in dataclasses.fields(config)}
     known = {*WIDTHS, *DEPTHS, *COUNTS, *CONTEXTS}
     found = {name: name for name in own}
-    for common, name in type(config).attribute_map.items():
+    renamed: dict[str, str] = config.attribute_map
+    for common, name in renamed.items():
         if common in known and name in own - known and common not in own:
             found.pop(name, None)
             found[common] = name
@@ -87,11 +97,12 @@ def defaults(config: Any, generic: Any, width: int, depth: int, heads: int) -> d
         heads: Number of attention heads.
 
     Returns:
-        Common name -> default. Sizes are whole numbers, probabilities of dropout 0; what a model
-        type derives from other fields stays None.
+        Common name -> default. Sizes of the tables are whole numbers, dropout is 0; what else a
+        model type derives from other fields stays None.
     """
     counts = {**COUNTS, "num_attention_heads": heads, "num_key_value_heads": heads}
-    sizes = {name: max(1, round(share * width)) for name, share in WIDTHS.items()}
+    shares = {**WIDTHS, "head_dim": 1 / heads}
+    sizes = {name: max(1, round(share * width)) for name, share in shares.items()}
     sizes |= dict.fromkeys(DEPTHS, depth) | counts
     skipped = {field.name for field in dataclasses.fields(generic)} | _SET_ALONE
     fields = {field.name: field for field in dataclasses.fields(config)}
@@ -100,7 +111,8 @@ def defaults(config: Any, generic: Any, width: int, depth: int, heads: int) -> d
         value = _default(fields[name], config)
         if common in skipped or name.endswith(("_token_id", "_config")):
             continue
-        if common in sizes and type(value) is int:
+        whole = type(_value(name, config)) is int or common in _ALWAYS
+        if common in sizes and whole:
             found[common] = sizes[common]
         elif "drop" in name and isinstance(value, float):
             found[common] = 0.0
@@ -114,7 +126,15 @@ def _default(field: "dataclasses.Field[Any]", config: Any) -> object:
     if field.default is not dataclasses.MISSING:
         return field.default
     made = field.default_factory
-    return made() if made is not dataclasses.MISSING else getattr(config, field.name)
+    return made() if made is not dataclasses.MISSING else _value(field.name, config)
+
+
+def _value(name: str, config: Any) -> object:
+    """Read a field; some configurations refuse to give one that differs between layers."""
+    try:
+        return getattr(config, name)
+    except (AttributeError, RuntimeError):
+        return None
 
 
 def at_scale(

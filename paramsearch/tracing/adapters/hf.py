@@ -1,0 +1,138 @@
+"""Adapter ``hf:TYPE``: any causal language model of ``transformers``, made from a configuration."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from paramsearch.errors import ParamsearchError, brief, unknown_name
+from paramsearch.tracing.adapters.adapted import Adapted, axis_settings, library
+from paramsearch.tracing.adapters.hf_experts import register
+from paramsearch.tracing.adapters.hf_fields import CONTEXTS, at_scale, common_names, defaults
+from paramsearch.tracing.options import default_of, whole
+
+_WIDTH, _DEPTH, _HEADS = 32, 2, 2
+_OLDEST = 5  # before, configurations were no dataclasses and experts could not be batched
+
+
+def hf(kind: str, settings: Mapping[str, object]) -> Adapted:
+    """Adapt a causal language model of transformers; nothing is downloaded.
+
+    Axes are ``width`` (``hidden_size``, with which the hidden size of feed-forward layers, heads
+    and ranks grow) and ``depth`` (``num_hidden_layers``); any other whole size may be named as an
+    axis too. Options are the fields of the configuration, by their common names or their own.
+    Vocabulary and context come from the task. Dropout is off. Where layers differ by a pattern, a
+    depth should hold whole patterns: base 4 for ``"qwen3_next"``.
+
+    Args:
+        kind: Its ``model_type``, for instance ``"llama"`` or ``"qwen3_moe"``.
+        settings: What the user sets: fields and axes.
+
+    Returns:
+        The parts of the architecture.
+
+    Raises:
+        ParamsearchError: The extra is not installed, there is no such model, or a setting of an
+            axis does not fit.
+    """
+    where = f"hf:{kind}"
+    transformers = library("transformers", "hf", where, _OLDEST)
+    auto: Any = transformers.models.auto.modeling_auto
+    known = auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    if kind not in known:
+        raise unknown_name("causal language model of transformers", kind, known)
+    config = _configuration(transformers, where, kind, known)
+    own = {name: common for common, name in common_names(config).items()}
+    named = {own.get(name, name): value for name, value in settings.items()}
+    named = axis_settings(where, named, "hidden_size", "width")
+    named = axis_settings(where, named, "num_hidden_layers", "depth")
+    width = whole(f"architecture '{where}': width", named.get("width", _WIDTH))
+    depth = whole(f"architecture '{where}': depth", named.get("depth", _DEPTH))
+    heads = whole(
+        f"architecture '{where}': num_attention_heads", named.get("num_attention_heads", _HEADS)
+    )
+    options = defaults(config, transformers.PreTrainedConfig, width, depth, heads)
+    build = CausalLM(kind, width, depth, {name: default_of(v) for name, v in options.items()})
+    return Adapted(build, {"width": width, "depth": depth}, options, named, "bytes")
+
+
+def _configuration(transformers: Any, where: str, kind: str, known: Collection[str]) -> Any:
+    """Make a configuration with nothing set; refuse those of several models."""
+    try:
+        config = transformers.AutoConfig.for_model(kind)
+    except Exception as error:  # of many classes
+        raise ParamsearchError(
+            f"architecture '{where}': its configuration cannot be made: {brief(error)}"
+        ) from error
+    if getattr(config, "text_config", None) is not None:
+        texts = [name for name in known if name.startswith(kind) and "text" in name]
+        raise ParamsearchError(
+            f"architecture '{where}' holds several models; choose one that is a language model "
+            f"alone, such as 'hf:{[*texts, 'llama'][0]}'"
+        )
+    return config
+
+
+@dataclass(frozen=True)
+class CausalLM:
+    """Builds the model; the arguments are dims of a task, axes and fields.
+
+    Attributes:
+        kind: The ``model_type``.
+        width: Width at which the fields are given.
+        depth: Depth at which they are given.
+        defaults: Field -> default.
+    """
+
+    kind: str
+    width: int
+    depth: int
+    defaults: Mapping[str, object]
+
+    def __call__(
+        self, inputs: int, outputs: int, vocabulary: int, width: int, depth: int,
+        positions: int | None = None, **fields: Any,
+    ) -> nn.Module:  # fmt: skip
+        """Build it with random weights, as transformers initializes them."""
+        transformers = library("transformers", "hf", f"hf:{self.kind}")
+        names = common_names(transformers.AutoConfig.for_model(self.kind))
+        fields = at_scale(fields, width / self.width, depth / self.depth, self.defaults)
+        fields |= dict.fromkeys(CONTEXTS, inputs) | {"vocab_size": max(vocabulary, outputs)}
+        # A token that pads would not be trained; one beyond the vocabulary is refused.
+        fields |= dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id"))
+        fields |= {"use_cache": False, "is_decoder": True}
+        config = transformers.AutoConfig.for_model(
+            self.kind, **{names[name]: value for name, value in fields.items() if name in names}
+        )
+        kinds = transformers.models.auto.modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING
+        kind: Any = kinds[type(config)]
+        made = type(kind.__name__, (_Predicting, kind), {"__module__": kind.__module__})
+        model = made._from_config(
+            config, attn_implementation="eager", experts_implementation=register(transformers)
+        )
+        model.answer = outputs, positions is None
+        return model
+
+
+class _Predicting(nn.Module):
+    """Comes before a model of transformers and lets it map tokens to logits, under its names.
+
+    Attributes:
+        answer: How many logits, and whether at the last position alone.
+    """
+
+    answer: tuple[int, bool]
+
+    def forward(self, tokens: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Map tokens (batch, context) to logits (batch, context, outputs), or (batch, outputs)."""
+        outputs, last_only = self.answer
+        theirs: Any = super().forward  # of the class that follows this one
+        found = theirs(input_ids=tokens, use_cache=False)
+        logits = found.logits[..., :outputs]
+        logits = logits[:, -1] if last_only else logits
+        balance = getattr(found, "aux_loss", None)
+        if balance is None:
+            return logits
+        config: Any = self.config
+        return logits, config.router_aux_loss_coef * balance

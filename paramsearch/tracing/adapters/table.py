@@ -1,0 +1,27 @@
+"""The table of adapters: a prefix of names, and what makes an architecture of the rest."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from paramsearch.tracing.adapters.adapted import Adapted
+from paramsearch.tracing.adapters.hf import hf
+from paramsearch.tracing.adapters.timm import timm
+
+ADAPTERS: dict[str, Callable[[str, Mapping[str, object]], Adapted]] = {"hf": hf, "timm": timm}
+
+
+def adapter_of(name: str) -> Callable[[Mapping[str, object]], Adapted] | None:
+    """Find the adapter of an architecture: settings -> its parts.
+
+    Args:
+        name: Of the architecture.
+
+    Returns:
+        The adapter, or None if the name has the prefix of none.
+
+    Example:
+        >>> adapter_of("gpt:llama") is None
+        True
+    """
+    prefix, colon, model = name.partition(":")
+    return partial(ADAPTERS[prefix], model) if colon and prefix in ADAPTERS else None
