@@ -12,7 +12,10 @@ from paramsearch.errors import ParamsearchError
 from paramsearch.rules.rule import Rule
 from paramsearch.score.curve import Optimum, optimum
 from paramsearch.train.engine import train
+from paramsearch.train.outcome import Outcome
 from paramsearch.train.population import Member
+from paramsearch.train.probe import Probe
+from paramsearch.train.program import Program, run_program
 from paramsearch.train.recipe import Execution, Recipe
 from paramsearch.train.workload import Workload, prepare
 
@@ -50,7 +53,7 @@ def lr_losses(
 
 def point_losses(
     setting: Setting,
-    workload: Workload,
+    workload: Workload | Program,
     rules: Sequence[Rule],
     points: Sequence[Point],
     seeds: Sequence[int],
@@ -70,20 +73,46 @@ def point_losses(
         Mean losses over the last quarter of the steps, inf where diverged, shape (points, seeds).
     """
     members = [Member(rule, lr, seed) for rule, lr in points for seed in seeds]
-    outcome = train(
-        workload,
-        rules,
-        members,
-        recipe(setting),
-        on_steps=watch.steps,
-        execution=Execution(setting.engine.compile),
-        on_note=watch.note,
-    )
+    outcome = train_members(setting, workload, rules, members, watch)
     return shaped(outcome.final, len(points), len(seeds))
 
 
-def workload_at(setting: Setting, scale: int) -> Workload:
-    """Give the setting's model at a size along its axis, ready to train."""
+def train_members(
+    setting: Setting,
+    workload: Workload | Program,
+    rules: Sequence[Rule],
+    members: Sequence[Member],
+    watch: Watch,
+    probes: Sequence[Probe] = (),
+    work: int | None = None,
+) -> Outcome:
+    """Train members in this process, or by the user's program.
+
+    Args:
+        setting: Optimizer, number of steps and engine.
+        workload: As ``workload_at`` gives it.
+        rules: The rules that members refer to.
+        members: The runs to make.
+        watch: Told about progress.
+        probes: What is measured on the way; a program has none.
+        work: Member-steps ahead, by which the engine decides whether to compile.
+
+    Returns:
+        What became of the members.
+    """
+    if isinstance(workload, Program):
+        steps = setting.objective.fidelity.steps
+        return run_program(workload, rules, members, steps, watch.steps, watch.note)
+    execution = Execution(setting.engine.compile, work)
+    made = recipe(setting)
+    return train(workload, rules, members, made, probes, watch.steps, execution, watch.note)
+
+
+def workload_at(setting: Setting, scale: int) -> Workload | Program:
+    """Give the setting's model at a size along its axis, or the user's program, ready to train."""
+    sizes = {**setting.arch.axes, setting.axis: scale}
+    if setting.command is not None:
+        return Program(setting.command, sizes, setting.device, scale == setting.base_scale)
     return prepare(
         setting.arch,
         setting.task,

@@ -21,8 +21,12 @@ from paramsearch.rules.rule import Rule
 from paramsearch.rules.space import Encoding
 
 _STALE = 5  # generations without a new candidate after which the sampler has converged
-_RESTARTS = 3  # times that a better point, met while bounding the optimum, is climbed from
-_FINALISTS = 4  # candidates of the search that are measured again on fresh seeds
+
+RESTARTS = 3
+"""Times that a better point, met while bounding the optimum, is climbed from."""
+
+FINALISTS = 4
+"""Candidates of the search that are measured again on fresh seeds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +131,11 @@ class Driver:
         steps = self.explore()
         counts, start = self._counts, tuple(self._encoding.start_indices)
         finalists = [step.point for step in sorted(steps, key=lambda step: step.robust)]
-        starts = list(dict.fromkeys([*finalists[:_FINALISTS], start]))
+        starts = list(dict.fromkeys([*finalists[:FINALISTS], start]))
         self._best = math.inf  # scores on the fresh seeds are not comparable with the earlier ones
         point, _ = climb(self._measure, counts, starts, self._settings.polish_rounds)
         box = intervals(self._measure, counts, point)
-        for _ in range(_RESTARTS):
+        for _ in range(RESTARTS):
             if box.better is None:
                 break
             point, _ = climb(self._measure, counts, [box.better], self._settings.polish_rounds)

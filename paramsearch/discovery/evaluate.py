@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from paramsearch.discovery.curves import base_optimum, recipe, shaped, workload_at
+from paramsearch.discovery.curves import base_optimum, shaped, train_members, workload_at
 from paramsearch.discovery.evaluation import BaseCurve, Evaluation
 from paramsearch.discovery.progress import Watch
 from paramsearch.discovery.setting import Setting
@@ -17,11 +19,11 @@ from paramsearch.rules.neutral import neutral
 from paramsearch.rules.rule import Rule
 from paramsearch.score.curve import Optimum, optimum
 from paramsearch.score.measured import Measured
-from paramsearch.train.engine import train
+from paramsearch.score.objective import Weights
 from paramsearch.train.outcome import Outcome
 from paramsearch.train.population import Member
 from paramsearch.train.probe import Probe
-from paramsearch.train.recipe import Execution
+from paramsearch.train.program import Program
 from paramsearch.train.workload import Workload
 
 Array = NDArray[np.float64]
@@ -63,8 +65,8 @@ class Evaluator:
         self.member_steps = 0
         self._start = start
         self._watch = watch
-        self._execution = Execution(setting.engine.compile, work)
-        self._workloads: dict[int, Workload] = {}
+        self._work = work
+        self._workloads: dict[int, Workload | Program] = {}
         self._base: BaseCurve | None = None
         self._references: list[float] | None = None
         self._measured_base: dict[tuple[int, ...], Measured] = {}
@@ -164,21 +166,28 @@ class Evaluator:
     def _measure(
         self, ratio: int, rules: Sequence[Rule], seeds: Sequence[int], guesses: Sequence[float]
     ) -> list[Measured]:
-        """Train rules x learning rates x seeds at one scale; probe at the base optimum."""
+        """Train rules x learning rates x seeds at one scale; probe at the base optimum.
+
+        What the objective does not weigh is not measured.
+        """
         fidelity = self.setting.objective.fidelity
         center = self.base().center
         lrs = np.asarray(fidelity.lr.around(center))
         middle = len(lrs) // 2
-        steps = fidelity.sharpness_steps()
-        probes = (UpdateShare(), Features(), CriticalSharpness(center, frozenset(steps)))
-        at_center = [(rule, middle) for rule in range(len(rules))]
-        members = [Member(rule, center, seed) for rule, _ in at_center for seed in seeds]
-        probed = self._train(ratio, rules, members, probes)
-        points = _rows(at_center, probed)
+        weights = self.setting.objective.weights
+        steps = fidelity.sharpness_steps() if weights.sharpness_collapse else []
+        probes = probes_for(weights, center, steps)
+        points, probed = Points(), dict[str, Tensor]()
+        if probes:
+            at_center = [(rule, middle) for rule in range(len(rules))]
+            members = [Member(rule, center, seed) for rule, _ in at_center for seed in seeds]
+            outcome = self._train(ratio, rules, members, probes)
+            points, probed = _rows(at_center, outcome), dict(outcome.probes)
         self._fill(points, ratio, rules, seeds, guesses)
-        sharpness = probed.probes.pop("critical_sharpness").double().cpu().numpy()
-        sharpness = sharpness.reshape(len(rules), len(seeds), len(steps)).transpose(0, 2, 1)
-        values = {n: shaped(v, len(rules), len(seeds)) for n, v in probed.probes.items()}
+        unmeasured = torch.empty(len(rules), len(seeds), 0)
+        sharpness = probed.pop("critical_sharpness", unmeasured)
+        sharpness = shaped(sharpness, len(rules), len(seeds), len(steps)).transpose(0, 2, 1)
+        values = {n: shaped(v, len(rules), len(seeds)) for n, v in probed.items()}
         found: list[Measured] = []
         for index in range(len(rules)):
             known = sorted(k for rule, k in points if rule == index)
@@ -238,16 +247,9 @@ class Evaluator:
         if ratio not in self._workloads:
             scale = self.setting.base_scale * ratio
             self._workloads[ratio] = workload_at(self.setting, scale)
-        return train(
-            self._workloads[ratio],
-            rules,
-            members,
-            recipe(self.setting),
-            probes,
-            self._count,
-            self._execution,
-            self._watch.note,
-        )
+        watch = Watch(self._count, self._watch.note)
+        place = self._workloads[ratio]
+        return train_members(self.setting, place, rules, members, watch, probes, self._work)
 
     def _count(self, steps: int) -> None:
         self.member_steps += steps
@@ -270,3 +272,17 @@ def _rows(points: Sequence[tuple[int, int]], outcome: Outcome) -> Points:
     final = shaped(outcome.final, len(points), -1)
     survived = shaped(outcome.survived, len(points), -1)
     return {point: (final[row], survived[row]) for row, point in enumerate(points)}
+
+
+def probes_for(weights: Weights, center: float, sharpness_steps: Sequence[int]) -> list[Probe]:
+    """Give the probes behind the terms that count.
+
+    Args:
+        weights: Of the objective.
+        center: Base learning rate of the members that are probed.
+        sharpness_steps: When critical sharpness is measured.
+    """
+    probes: list[Probe] = [UpdateShare(), Features()] if weights.probe_slopes else []
+    if weights.sharpness_collapse:
+        probes.append(CriticalSharpness(center, frozenset(sharpness_steps)))
+    return probes

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from paramsearch.score.objective import Objective
 from paramsearch.tasks.task import Task
 from paramsearch.tracing.arch import Arch
+from paramsearch.train.command import Command
 from paramsearch.train.recipe import Engine
 
 
@@ -21,6 +22,7 @@ class Setting:
         device: Where populations train, for instance "cpu" or "cuda".
         seed: From which all others are derived.
         engine: How models are trained.
+        command: The user's program that trains them instead; None for the engine.
     """
 
     arch: Arch
@@ -31,6 +33,7 @@ class Setting:
     device: str
     seed: int
     engine: Engine = Engine()  # noqa: RUF009 - frozen
+    command: Command | None = None
 
     @property
     def base_scale(self) -> int:

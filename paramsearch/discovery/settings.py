@@ -38,6 +38,8 @@ class SearchSettings:
         seeds: Seeds per candidate in the search.
         polish_seeds: Seeds per candidate in the polish; none of them is used in the search.
         polish_rounds: Moves at most in the polish.
+        program: The command by which the user's own program trains a member; None for the engine.
+        timeout: Seconds that one run of it may take; None for the default.
     """
 
     arch: str
@@ -60,6 +62,8 @@ class SearchSettings:
     seeds: int = 2
     polish_seeds: int = 4
     polish_rounds: int = 8
+    program: str | None = None
+    timeout: float | None = None
 
     def __post_init__(self) -> None:
         """Check the numbers that a user gives."""
@@ -84,6 +88,8 @@ class SearchSettings:
         words += [f"--backend {self.backend}"] * (self.backend != "auto")
         words += [f"--precision {self.precision}"] * (self.precision != "float32")
         words += [f"--{'' if self.compile else 'no-'}compile"] * (self.compile is not None)
+        words += [f"--command {shlex.quote(self.program or '')}"] * (self.program is not None)
+        words += [f"--command-timeout {self.timeout}"] * (self.timeout is not None)
         return " ".join(words + ["--blind"] * self.blind + ["--no-solve"] * (not self.solve))
 
     @property
@@ -104,7 +110,8 @@ class SearchSettings:
         files = (("architecture", self.arch), ("space", self.space), ("objective", self.objective))
         return asdict(self) | {
             "options": list(self.options),
-            "content": {kind: _digest(kind, name) for kind, name in files},
+            "content": {kind: _digest(kind, name) for kind, name in files}
+            | {"program": _program_digest(self.program)},
             "nevergrad": version("nevergrad"),
         }
 
@@ -144,7 +151,8 @@ def settings_of(stored: dict[str, Any]) -> SearchSettings:
         stored: As ``identity`` gave it.
     """
     values: dict[str, Any] = {field.name: stored[field.name] for field in fields(SearchSettings)}
-    return SearchSettings(**values | {"options": tuple(values["options"])})
+    values["options"] = tuple(values["options"])
+    return SearchSettings(**values)
 
 
 def _block(seed: int, first: int, count: int) -> list[int]:
@@ -157,6 +165,13 @@ def _digest(kind: str, name: str) -> str | None:
     except (ParamsearchError, OSError):
         return None  # an architecture given as an object has no file
     return hashlib.sha256(content).hexdigest()
+
+
+def _program_digest(program: str | None) -> str | None:
+    """Digest the files that a command names, such as the script it runs."""
+    paths = [Path(word) for word in shlex.split(program or "")]
+    contents = [path.read_bytes() for path in paths if path.is_file()]
+    return hashlib.sha256(b"".join(contents)).hexdigest() if contents else None
 
 
 def free_folder(root: Path, names: Sequence[str]) -> Path:

@@ -30,8 +30,11 @@ DAMPINGS = (0.003, 0.03, 0.3)
 REACH = 1.0
 """Largest change of an exponent in one round."""
 
+ROUNDS = 4
+"""Jacobians at most."""
 
-def solve(measure: Measure, variables: Sequence[Variable], rounds: int = 4) -> Values:
+
+def solve(measure: Measure, variables: Sequence[Variable], rounds: int = ROUNDS) -> Values:
     """Find exponents x at which the slopes r(x) of the update probes are smallest.
 
     Every round measures the Jacobian J by one-sided differences and tries the steps

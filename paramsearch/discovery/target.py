@@ -20,6 +20,8 @@ class Target:
             itself.
         options: What was set of its architecture, name -> value.
         searched: The sizes along the axis that its search trained at.
+        program: The command by which its search trained members; None for the engine.
+        timeout: Seconds that one run of it may take; None for the default.
     """
 
     rule: Rule
@@ -27,6 +29,8 @@ class Target:
     asked: dict[str, str]
     options: dict[str, object]
     searched: tuple[int, ...]
+    program: str | None = None
+    timeout: float | None = None
 
 
 def find_target(target: str | Path | Rule) -> Target:
@@ -65,4 +69,6 @@ def find_target(target: str | Path | Rule) -> Target:
         raise ParamsearchError(
             f"{folder / SUMMARY} is not the summary of a search: {error!r}"
         ) from error
-    return Target(Rule.load(folder / RULE), folder, asked, dict[str, object](options), searched)
+    rule, settings = Rule.load(folder / RULE), dict[str, object](options)
+    program, timeout = summary.get("program"), summary.get("timeout")
+    return Target(rule, folder, asked, settings, searched, program, timeout)

@@ -37,15 +37,19 @@ def from_file(name: object, about: str = "") -> Generator[None, None, None]:
         raise ParamsearchError(f"{path}: {error}") from error
 
 
-def check_axis(arch: Arch, axis: str) -> None:
+def check_axis(arch: Arch, axis: str) -> Arch:
     """Check that an architecture has an axis.
+
+    Returns:
+        The architecture with that axis, which may have been one of its sizes.
 
     Raises:
         ParamsearchError: It has not; lists those it has.
     """
-    if axis not in arch.axes:
-        wrong = unknown_name("axis", axis, arch.axes)
+    if axis not in arch.sizes:
+        wrong = unknown_name("axis", axis, arch.sizes)
         raise ParamsearchError(f"architecture '{arch.name}': {wrong}")
+    return arch.along(axis)
 
 
 def check_seed(seed: int) -> None:

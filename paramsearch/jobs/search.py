@@ -2,34 +2,35 @@
 
 import shlex
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from paramsearch.catalog import names
-from paramsearch.discovery.driver import Driver, proposer_for
+from paramsearch.discovery.driver import Driver
 from paramsearch.discovery.evaluate import Evaluator
 from paramsearch.discovery.files import plain, write_json
 from paramsearch.discovery.folder import RULE, SUMMARY, check_folder, opened
 from paramsearch.discovery.ledger import Ledger
 from paramsearch.discovery.nearest import published_rules
+from paramsearch.discovery.prediction import Prediction
 from paramsearch.discovery.progress import Listener, Progress, Watch, silent
-from paramsearch.discovery.setting import Setting
 from paramsearch.discovery.settings import SearchSettings, free_folder, latest_folder
 from paramsearch.discovery.store import Store
 from paramsearch.discovery.summary import summarize
 from paramsearch.errors import ParamsearchError
-from paramsearch.jobs.checks import check_axis, check_seed, check_trains, from_file
-from paramsearch.jobs.device import check_device
+from paramsearch.jobs.announce import announce, forecast, work_at
+from paramsearch.jobs.checks import check_axis, check_seed, from_file
+from paramsearch.jobs.command import command_of
+from paramsearch.jobs.prepare import prepare
+from paramsearch.jobs.reports import Reports
 from paramsearch.rules.encoding import Encoding
 from paramsearch.rules.rule import Rule
-from paramsearch.rules.space import Space
 from paramsearch.score.objective import Objective
-from paramsearch.tasks.catalog import load_task
 from paramsearch.tracing.arch import Arch, load_arch
-from paramsearch.tracing.trace import Trace, trace
-from paramsearch.train.optimizers.table import optimizer_entry
+from paramsearch.tracing.trace import Trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +42,14 @@ class SearchResult:
         groups: Per group of tensors its exponents with intervals, as in ``summary.json``.
         folder: The run folder, with ``rule.yaml``, ``summary.json`` and ``report.png``.
         summary: The content of ``summary.json``.
+        timing: The content of ``timing.json``: what every session took, and what was predicted.
     """
 
     rule: Rule
     groups: list[dict[str, Any]]
     folder: Path
     summary: dict[str, Any]
+    timing: dict[str, Any]
 
 
 class Stopped(KeyboardInterrupt):
@@ -71,7 +74,7 @@ def search(
     optimizer: str = "adam",
     task: str | None = None,
     space: str | None = None,
-    objective: str = "transfer",
+    objective: str | None = None,
     budget: int = 96,
     seed: int = 0,
     device: str = "cpu",
@@ -84,6 +87,10 @@ def search(
     backend: str = "auto",
     precision: str = "float32",
     compile: bool | None = None,
+    command: str | None = None,
+    command_timeout: float | None = None,
+    jobs: int = 1,
+    yes: bool = False,
     listen: Listener = silent,
 ) -> SearchResult:
     """Discover a parameterization by experiment.
@@ -97,7 +104,8 @@ def search(
         optimizer: Name of the optimizer.
         task: Name of the task; by default the architecture's own.
         space: Name or path of the space; by default the one named like the axis.
-        objective: Name or path of the objective.
+        objective: Name or path of the objective; by default ``transfer``, or ``losses`` where there
+            is a command.
         budget: Distinct candidates to train, before the best is polished.
         seed: One seed, one result.
         device: Where to train, ``"cpu"`` or ``"cuda"``.
@@ -105,12 +113,17 @@ def search(
         resume: Continue the run in the folder, to the result it would have had uninterrupted.
         blind: Leave published rules unseen until the search is over.
         sampler: nevergrad's name of the sampler.
-        solve: Start the sampler where the update probes point.
+        solve: Start the sampler where the update probes point, if the objective weighs them.
         options: What to set of the architecture: option or axis -> value.
         backend: How members are trained: ``"stacked"`` side by side, ``"loop"`` one after the
             other, ``"auto"`` as the model allows.
         precision: Of matrix products: ``"float32"``, ``"tf32"`` or ``"bf16"``.
         compile: Whether to compile training steps; None where that pays.
+        command: The command line by which the user's own program trains a member, with placeholders
+            ``{rule}``, ``{lr}`` and the axes, as ``Command`` tells; None trains here.
+        command_timeout: Seconds that one run of it may take.
+        jobs: Runs of it at the same time.
+        yes: Go on also where members train one by one for longer than ten minutes.
         listen: Told about progress.
 
     Returns:
@@ -128,8 +141,11 @@ def search(
     """
     options = options or {}
     model = load_arch(arch, options) if isinstance(arch, str) else arch.having(options)
-    check_axis(model, axis)
+    model = check_axis(model, axis)
     check_seed(seed)
+    program = command_of(command, command_timeout, jobs)
+    objective = objective or ("transfer" if program is None else "losses")
+    goal = Objective.load(objective)
     settings = SearchSettings(
         arch=arch if isinstance(arch, str) else arch.name,
         axis=axis,
@@ -142,74 +158,55 @@ def search(
         device=device,
         blind=blind,
         sampler=sampler,
-        solve=solve,
+        solve=solve and goal.weights.probe_slopes > 0,
         options=tuple(f"{name}={value}" for name, value in options.items()),
         backend=backend,
         precision=precision,
         compile=compile,
-        seeds=Objective.load(objective).fidelity.seeds,
+        seeds=goal.fidelity.seeds,
+        program=command,
+        timeout=command_timeout,
     )
     folder = _folder(out, settings, resume)
     check_folder(folder)
-    setting, traced, encoding = prepare(settings, model)
-    reports = _Reports(listen, setting.objective.fidelity.steps)
+    setting, traced, encoding = prepare(settings, model, program)
+    reports = Reports(listen, goal.fidelity.steps)
+    if solve and not settings.solve:
+        reports.note(f"no solver: objective '{objective}' does not weigh its probe_slopes")
     start = encoding.rule(encoding.start_indices, "start")
     evaluator = Evaluator(
-        setting, Watch(reports.steps, reports.note), start, _work(settings, setting)
+        setting, Watch(reports.steps, reports.note), start, work_at(settings, setting)
     )
-    with opened(folder, settings, resume) as store:
+    seen = {} if blind else _fitting(settings, traced)
+    again = f"{settings.command}{f' --jobs {jobs}' * (jobs > 1)}"
+    again += f" --out {shlex.quote(str(folder))} --resume"
+    with opened(folder, settings, resume) as store, _resumable(store, again):
+        reports.send(Progress("plan", 0, None, None))
+        predicted = forecast(settings, setting, encoding, len(seen))
+        done = len(store.trials())
+        announce(model.name, predicted, reports, yes, done)
+        reports.send(Progress("base", 0, None, None))
         started = time.monotonic()
         try:
             with from_file(settings.objective, about="fidelity.lr"):
                 ledger = Ledger(evaluator, store)
-                summary, rule = _run(settings, traced, encoding, ledger, reports.send)
-        except KeyboardInterrupt as error:
-            command = f"{settings.command} --out {shlex.quote(str(folder))} --resume"
-            raise Stopped(len(store.trials()), command) from error
+                summary, rule = _run(settings, traced, encoding, ledger, seen, reports.send)
         finally:
-            _note_session(store, time.monotonic() - started, evaluator.member_steps)
-        _write(folder, summary, rule, store)
-    return SearchResult(rule, summary["groups"], folder, summary)
+            seconds = time.monotonic() - started
+            _note_session(store, seconds, evaluator.member_steps, predicted, done)
+        summary |= {"predicted": predicted.counts()}
+        timing = {"sessions": store.get("sessions")}
+        _write(folder, summary, rule, timing)
+    return SearchResult(rule, summary["groups"], folder, summary, timing)
 
 
-def prepare(settings: SearchSettings, arch: Arch) -> tuple[Setting, Trace, Encoding]:
-    """Load and check everything that a search needs, before anything is written.
-
-    Args:
-        settings: What is asked.
-        arch: The architecture.
-
-    Returns:
-        The setting, the traced model and its free exponents.
-
-    Raises:
-        ParamsearchError: A name does not exist, a file is malformed, or parts do not fit.
-    """
-    optimizer_entry(settings.optimizer)
-    check_device(settings.device)
-    task = load_task(settings.task, settings.device, settings.seed)
-    space, objective = Space.load(settings.space), Objective.load(settings.objective)
-    if settings.axis not in space.axes:
-        raise ParamsearchError(
-            f"space '{settings.space}' frees exponents of {', '.join(space.axes)}; "
-            f"received --axis {settings.axis}; choose another --space"
-        )
-    where = (settings.axis, settings.optimizer, objective, settings.device, settings.seed)
-    setting = Setting(arch, task, *where, settings.engine)
-    with from_file(settings.arch):
-        traced = trace(arch, axis=settings.axis, task=task)
-    with from_file(settings.space):
-        encoding = space.encode(traced.groups(), settings.optimizer)
-        if not encoding.variables:
-            raise ParamsearchError(
-                f"space '{space.name}' leaves no exponent of architecture '{arch.name}' free, so "
-                f"there is nothing to search; allowed: at least one with low < high"
-            )
-    proposer_for(settings, encoding)  # a sampler that cannot be used shows before anything trains
-    with from_file(settings.arch):
-        ratios = objective.fidelity.ratios[1:]
-        check_trains(setting, [setting.base_scale * ratio for ratio in ratios])
-    return setting, traced, encoding
+@contextmanager
+def _resumable(store: Store, again: str) -> Generator[None, None, None]:
+    """Say, where the user interrupts, how far the run came and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise Stopped(len(store.trials()), again) from error
 
 
 def _default_space(axis: str) -> str:
@@ -227,9 +224,9 @@ def _run(
     traced: Trace,
     encoding: Encoding,
     ledger: Ledger,
+    seen: dict[str, Rule],
     listen: Listener,
 ) -> tuple[dict[str, Any], Rule]:
-    seen = {} if settings.blind else _fitting(settings, traced)
     found = Driver(settings, encoding, ledger, seen, listen).run()
     published = seen or _fitting(settings, traced)
     summary = summarize(settings, found, encoding, traced.groups(), published)
@@ -245,19 +242,26 @@ def _fitting(settings: SearchSettings, traced: Trace) -> dict[str, Rule]:
     return {name: r for name, r in rules.items() if all(map(r.exponents, traced.tensors))}
 
 
-def _write(folder: Path, summary: dict[str, Any], rule: Rule, store: Store) -> None:
+def _write(folder: Path, summary: dict[str, Any], rule: Rule, timing: dict[str, Any]) -> None:
     from paramsearch.report.search_figure import search_figure  # matplotlib is slow to import
 
     rule.save(folder / RULE)
     write_json(folder / SUMMARY, summary)
-    write_json(folder / "timing.json", {"sessions": store.get("sessions")})
+    write_json(folder / "timing.json", timing)
     search_figure(summary, folder / "report.png")
 
 
-def _note_session(store: Store, seconds: float, steps: int) -> None:
-    sessions: list[dict[str, float]] = store.get("sessions") or []
-    rate = steps / seconds if seconds > 0 else 0.0
-    session = {"seconds": seconds, "member_steps": steps, "member_steps_per_second": rate}
+def _note_session(
+    store: Store, seconds: float, steps: int, predicted: Prediction, done: int
+) -> None:
+    sessions: list[dict[str, float | None]] = store.get("sessions") or []
+    session = {
+        "seconds": seconds,
+        "member_steps": steps,
+        "member_steps_per_second": steps / seconds if seconds > 0 else 0.0,
+        "predicted_seconds": None if predicted.seconds is None else predicted.left(done),
+        "predicted_memory": predicted.memory,
+    }
     store.put("sessions", [*sessions, session])
 
 
@@ -266,30 +270,3 @@ def _folder(out: str | Path | None, settings: SearchSettings, resume: bool) -> P
         return Path(out)
     words: Sequence[str] = (settings.arch, settings.axis, settings.optimizer)
     return (latest_folder if resume else free_folder)(Path("runs"), words)
-
-
-def _work(settings: SearchSettings, setting: Setting) -> int:
-    """Give the member-steps that the search will make at one scale, about."""
-    fidelity = setting.objective.fidelity
-    return settings.budget * settings.seeds * len(fidelity.lr.around(1.0)) * fidelity.steps
-
-
-class _Reports:
-    """Sends progress on, also between batches, as member-steps are made."""
-
-    def __init__(self, listen: Listener, steps: int):
-        self._listen = listen
-        self._last = Progress("base", 0, None, None)
-        self._share = 1 / steps  # of a member that one of its steps is
-        self._members = 0.0
-
-    def send(self, progress: Progress) -> None:
-        self._last = replace(progress, members=self._members)
-        self._listen(self._last)
-
-    def steps(self, count: int) -> None:
-        self._members += count * self._share
-        self.send(replace(self._last, note=""))
-
-    def note(self, words: str) -> None:
-        self.send(replace(self._last, note=words))

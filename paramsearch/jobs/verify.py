@@ -15,6 +15,7 @@ from paramsearch.discovery.target import Target, find_target
 from paramsearch.discovery.verify import check_scales, measure
 from paramsearch.errors import ParamsearchError
 from paramsearch.jobs.checks import check_axis, check_seed, check_trains, from_file
+from paramsearch.jobs.command import check_command, command_of
 from paramsearch.jobs.device import check_device
 from paramsearch.rules.resolve import resolve
 from paramsearch.rules.rule import Rule
@@ -61,6 +62,9 @@ def verify(
     dense: bool = False,
     options: Mapping[str, object] | None = None,
     engine: Engine | None = None,
+    command: str | None = None,
+    command_timeout: float | None = None,
+    jobs: int = 1,
     listen: Listener = silent,
 ) -> Verification:
     """Prove a rule at scales that its search never saw, beside published rules.
@@ -86,6 +90,10 @@ def verify(
             learning rate tuned at the base.
         options: What to set of the architecture: option or axis -> value; by default as the run.
         engine: How to train.
+        command: The command line by which the user's own program trains a member; by default that
+            of the run.
+        command_timeout: Seconds that one run of it may take.
+        jobs: Runs of it at the same time.
         listen: Told about progress.
 
     Returns:
@@ -103,7 +111,7 @@ def verify(
     rule = found.rule
     model = _arch(found, arch, options)
     axis = axis or found.asked.get("axis") or _only_axis(rule)
-    check_axis(model, axis)
+    model = check_axis(model, axis)
     check_seed(seed)
     if seeds < 1:
         raise ParamsearchError(f"seeds must be at least 1; received {seeds}")
@@ -113,6 +121,9 @@ def verify(
     check_device(device)
     name = task or (found.asked.get("task") if arch is None else None) or model.task
     goal = Objective.load(objective or found.asked.get("objective") or "transfer")
+    if command is None and arch is None:
+        command = found.program
+        command_timeout = found.timeout if command_timeout is None else command_timeout
     setting = Setting(
         model,
         load_task(name, device, seed),
@@ -122,13 +133,17 @@ def verify(
         device,
         seed,
         engine or Engine(),
+        command_of(command, command_timeout, jobs),
     )
+    with from_file(objective or found.asked.get("objective"), about="objective"):
+        check_command(setting)
     rules = _rules(rule, baselines, axis)
     folder = _folder(out, found)
     check_folder(folder)
     files = {_label(baseline): baseline for baseline in baselines} | {rule.name: str(target)}
     with from_file(arch or found.asked.get("arch")):
-        check_trains(setting, sizes)
+        if setting.command is None:
+            check_trains(setting, sizes)
         traced = trace(model, axis=axis, task=setting.task)
     for label, each in rules.items():  # a misfit shows before anything trains
         with from_file(files.get(label)):
@@ -141,6 +156,7 @@ def verify(
         "arch": model.name,
         "task": name,
         "optimizer": rule.optimizer,
+        "program": command,
         "rule": rule.name,
         "seeds": block,
         "steps": goal.fidelity.steps,

@@ -6,7 +6,9 @@ from typing import Any, cast
 
 import torch
 
+from paramsearch.tasks.task import Batch
 from paramsearch.train.meter import Meter
+from paramsearch.train.workload import Workload
 
 CPU_BYTES = 192 * 2**20
 """Memory that one chunk of members may take on the CPU; more gains nothing there."""
@@ -14,10 +16,13 @@ CPU_BYTES = 192 * 2**20
 CACHED_BYTES = 24 * 2**20
 """Memory of a compiled chunk on the CPU: small enough to stay in the cache between steps."""
 
+FEWEST = 8
+"""Members of a compiled chunk that are worth the work around it, also beyond the cache."""
+
 GPU_SHARE = 0.4
 """Share of a GPU's memory that one chunk may take."""
 
-FLOPS, BANDWIDTH = 5e10, 1e10
+FLOPS, BANDWIDTH = 1e11, 1.6e10
 """What an eager step reaches on two ordinary cores, in operations and bytes per second."""
 
 COMPILE_SECONDS = 30.0
@@ -68,6 +73,20 @@ def measure(run: Callable[[int], None]) -> Cost:
     )
 
 
+def forward_flops(workload: Workload, batch: Batch) -> float:
+    """Count the floating-point operations of one member's loss on a batch, without its gradient.
+
+    Args:
+        workload: The model at its scale.
+        batch: The training batch, or that of the evaluation.
+    """
+    params = {name: p.detach()[None] for name, p in workload.model.named_parameters()}
+    meter = Meter()
+    with torch.no_grad(), meter:
+        workload.backend.each(workload.loss, (0, None))(params, batch)
+    return float(meter.flops)
+
+
 def chunk_size(cost: Cost, device: torch.device, compiled: bool = False) -> int:
     """Choose how many members train at once.
 
@@ -87,7 +106,9 @@ def chunk_size(cost: Cost, device: torch.device, compiled: bool = False) -> int:
     if device.type == "cuda":
         room = GPU_SHARE * float(cast(Any, torch.cuda).get_device_properties(device).total_memory)
     else:
-        room = CACHED_BYTES if compiled else CPU_BYTES
+        room = CPU_BYTES
+        if compiled:
+            room = min(room, max(CACHED_BYTES, FEWEST * cost.member_bytes + cost.shared_bytes))
     size = max(1, int((room - cost.shared_bytes) / cost.member_bytes))
     return 1 << (size.bit_length() - 1) if compiled else size
 

@@ -16,7 +16,7 @@ from paramsearch.train.optimizers.interface import Optimizer
 from paramsearch.train.optimizers.table import optimizer_entry
 from paramsearch.train.outcome import Outcome, joined
 from paramsearch.train.population import Member, Stack, Stacker
-from paramsearch.train.probe import Probe
+from paramsearch.train.probe import AlwaysLooking, Probe
 from paramsearch.train.recipe import Execution, Recipe
 from paramsearch.train.step import Step
 from paramsearch.train.workload import Workload
@@ -76,10 +76,11 @@ def cost_of(
     key = ("cost", recipe.optimizer, recipe.clip is None, kinds)
     if key not in workload.kept:
         rule = neutral(recipe.optimizer, workload.ratios)
-        short = replace(recipe, steps=1)
+        short, looking = replace(recipe, steps=1), [AlwaysLooking(probe) for probe in probes]
 
         def run(count: int) -> None:
-            population = _Population(workload, [rule], short, probes, Execution(False, chunk=count))
+            how = Execution(False, chunk=count)
+            population = _Population(workload, [rule], short, looking, how)
             population.train([Member(0, lr, 0)] * count, _silent)
 
         found = measure(run)
@@ -88,6 +89,36 @@ def cost_of(
             found = replace(found, flops=usual.flops, traffic=usual.traffic)
         workload.kept[key] = found
     return workload.kept[key]
+
+
+def strategy(
+    workload: Workload,
+    recipe: Recipe,
+    probes: Sequence[Probe],
+    execution: Execution,
+    lr: float = 1e-3,
+) -> tuple[bool, int]:
+    """Decide how populations are trained where that is left open.
+
+    Args:
+        workload: The model at its scale.
+        recipe: Optimizer and steps.
+        probes: What is measured on the way.
+        execution: What is asked; its ``work`` decides whether compiling pays.
+        lr: A learning rate like those to come.
+
+    Returns:
+        Whether steps are compiled, and how many members train at once.
+    """
+    pure = optimizer_entry(recipe.optimizer).make(workload.tensors).pure
+    possible = pure and workload.backend.name == "stacked"
+    compiles = False if not possible else execution.compile
+    if execution.chunk is not None and compiles is not None:
+        return compiles, execution.chunk
+    cost = cost_of(workload, recipe, probes, lr)
+    if compiles is None:
+        compiles = compiling_pays(cost, execution.work or recipe.steps)
+    return compiles, execution.chunk or chunk_size(cost, workload.device, compiles)
 
 
 class _Population:
@@ -113,7 +144,13 @@ class _Population:
         self._make: Callable[[], Optimizer] = lambda: make(workload.tensors)
 
     def train(self, members: Sequence[Member], on_steps: Callable[[int], None]) -> Outcome:
-        compiles, size = self._plan(members)
+        work = self._execution.work or len(members) * self._recipe.steps
+        execution = replace(self._execution, work=work)
+        compiles, size = strategy(
+            self._workload, self._recipe, self._probes, execution, members[0].lr
+        )
+        if compiles and execution.chunk is None:  # do not fill a large program with nothing
+            size = min(size, 1 << (len(members) - 1).bit_length())
         parts: list[Outcome] = []
         done = 0
         while done < len(members):
@@ -131,18 +168,6 @@ class _Population:
             size, compiles = max(1, len(chunk) // 2), False
             self._note(f"out of memory, going on with {size} members at a time")
         return joined(parts)
-
-    def _plan(self, members: Sequence[Member]) -> tuple[bool, int]:
-        """Decide whether to compile, and how many members train at once."""
-        asked, device = self._execution, self._workload.device
-        possible = self._make().pure and self._workload.backend.name == "stacked"
-        compiles = False if not possible else asked.compile
-        if asked.chunk is not None and compiles is not None:
-            return compiles, asked.chunk
-        cost = cost_of(self._workload, self._recipe, self._probes, members[0].lr)
-        if compiles is None:
-            compiles = compiling_pays(cost, asked.work or len(members) * self._recipe.steps)
-        return compiles, asked.chunk or chunk_size(cost, device, compiles)
 
     def _attempt(
         self, members: Sequence[Member], compiled: int | None, on_steps: Callable[[int], None]

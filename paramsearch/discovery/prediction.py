@@ -1,0 +1,252 @@
+"""What a search will take, told before it starts: member-steps, operations, memory and time.
+
+Member-steps and operations are counts, the same on every machine: with ``f`` floating-point
+operations of a step and ``g`` of a forward pass, n members that make T steps take ``n T f``, and
+with probes ``n (T f + looks * passes * g + 2 g_eval)`` more. Seconds are those of the counted
+populations at the pace of small ones, trained for a moment at every scale.
+"""
+
+import math
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from paramsearch.discovery.curves import recipe, workload_at
+from paramsearch.discovery.evaluate import probes_for
+from paramsearch.discovery.plan import Plan, Population
+from paramsearch.discovery.setting import Setting
+from paramsearch.discovery.timing import PASSES, Paces, Way, compile_seconds, paces
+from paramsearch.train.cost import Cost, forward_flops
+from paramsearch.train.engine import cost_of, strategy
+from paramsearch.train.recipe import Execution
+from paramsearch.train.workload import Workload
+
+_SAMPLE = (0.2, 0.5)  # seconds of the longest sample of a pace, at least and at most
+_SHARE = 0.003  # of the search that it may take
+_LARGEST = 512  # members of a sample
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a search will take.
+
+    Attributes:
+        trials: Candidates evaluated, as expected.
+        member_steps: Updates of all training runs, as expected.
+        most_member_steps: At most, whatever the data say.
+        members: Training runs, as expected.
+        flops: Floating-point operations of matrix products, as expected; None where a user's
+            program trains.
+        memory: Bytes at the peak: of this process, or on the GPU that trains; None likewise.
+        seconds: As expected; None likewise.
+        looped: Why members train one by one though nobody asked for it; "" where they do not.
+    """
+
+    trials: int
+    member_steps: int
+    most_member_steps: int
+    members: int
+    flops: float | None = None
+    memory: float | None = None
+    seconds: float | None = None
+    looped: str = ""
+
+    def counts(self) -> dict[str, Any]:
+        """Give what does not depend on the machine, as plain data."""
+        return {
+            "trials": self.trials,
+            "members": self.members,
+            "member_steps": self.member_steps,
+            "most_member_steps": self.most_member_steps,
+            "flops": self.flops,
+        }
+
+    def sentence(self, done: int = 0) -> str:
+        """Give the prediction in words.
+
+        Args:
+            done: Trials that a run to be continued holds already.
+
+        Example:
+            >>> Prediction(90, 1_200_000, 4_000_000, 30_000, 1.3e15, 8e8, 229.0).sentence()
+            'about 4 minutes, 1.3e15 FLOPs, 0.8 GB (1.2e6 member-steps)'
+        """
+        steps = f"{short(self.member_steps)} member-steps"
+        if self.seconds is None or self.flops is None or self.memory is None:
+            return f"about {self.members} runs of the command ({steps})"
+        left = f", {rounded(self.left(done))} of them left" if done else ""
+        return (
+            f"about {rounded(self.seconds)}{left}, {short(self.flops)} FLOPs, "
+            f"{self.memory / 1e9:.1f} GB ({steps})"
+        )
+
+    def left(self, done: int) -> float:
+        """Give the seconds that are left once some trials are done."""
+        return (self.seconds or 0.0) * max(0.0, 1 - done / self.trials)
+
+
+def predict(setting: Setting, plan: Plan, most: Plan, work: int | None = None) -> Prediction:
+    """Predict what a search takes.
+
+    Args:
+        setting: Model, task, axis, optimizer, objective, device and engine.
+        plan: What it will train, as expected.
+        most: At most.
+        work: Member-steps at each scale, as the evaluator is told.
+    """
+    members = round(plan.member_steps / plan.steps)
+    counts = (round(plan.trials), round(plan.member_steps), math.ceil(most.member_steps), members)
+    places: list[Place] = []
+    for ratio in setting.objective.fidelity.ratios:
+        began = time.perf_counter()
+        workload = workload_at(setting, setting.base_scale * ratio)
+        if not isinstance(workload, Workload):
+            return Prediction(*counts)
+        mine = [p for p in plan.populations if p.ratio == ratio]
+        places.append(_place(setting, workload, mine, work, began))
+    resident = 0.0 if setting.device.startswith("cuda") else _resident()
+    rough = sum(place.rough for place in places)
+    limit = min(max(_SHARE * rough, _SAMPLE[0]), _SAMPLE[1])
+    reason = next((p.workload.backend.reason for p in places), "")
+    looped = places[0].workload.backend.name == "loop" and setting.engine.backend == "auto"
+    return Prediction(
+        *counts,
+        flops=sum(place.flops for place in places),
+        memory=resident + max(place.memory for place in places),
+        seconds=sum(place.seconds(limit) for place in places),
+        looped=reason if looped else "",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One scale of a search, and what trains there.
+
+    Attributes:
+        setting: Of the search.
+        workload: The model at this scale.
+        populations: What trains.
+        ways: How, without probes and with them.
+        costs: Of a member, without probes and with them.
+        preparing: Seconds that the search needs before it can train here.
+    """
+
+    setting: Setting
+    workload: Workload
+    populations: Sequence[Population]
+    ways: tuple[Way, Way]
+    costs: tuple[Cost, Cost]
+    preparing: float
+
+    @property
+    def steps(self) -> int:
+        """Updates per member."""
+        return self.setting.objective.fidelity.steps
+
+    @property
+    def looks(self) -> int:
+        """Times that critical sharpness is measured in a run with probes."""
+        objective = self.setting.objective
+        weighs = bool(objective.weights.sharpness_collapse)
+        return len(objective.fidelity.sharpness_steps()) * weighs
+
+    @property
+    def rough(self) -> float:
+        """Seconds, roughly, without measuring any."""
+        steps = self.steps * sum(p.members * p.times for p in self.populations)
+        return steps * self.costs[0].seconds
+
+    @property
+    def flops(self) -> float:
+        """Floating-point operations of all that trains here."""
+        workload = self.workload
+        every = self.steps * self.costs[0].flops
+        probed = self.looks * PASSES * forward_flops(workload, workload.batch(0))
+        if self.setting.objective.weights.probe_slopes:
+            probed += 2 * forward_flops(workload, workload.evaluation())
+        return sum(p.members * p.times * (every + probed * p.probed) for p in self.populations)
+
+    @property
+    def memory(self) -> float:
+        """Bytes that the largest chunk takes."""
+        return max(
+            self.costs[p.probed].shared_bytes
+            + self.costs[p.probed].member_bytes * max(self.ways[p.probed].chunks(p.members))
+            for p in self.populations
+        )
+
+    def seconds(self, limit: float) -> float:
+        """Time all that trains here by small samples, which take about 3 times the limit."""
+        chunk = max(n for p in self.populations for n in self.ways[p.probed].chunks(p.members))
+        found: Paces = paces(self.setting, self.workload, min(chunk, _LARGEST), limit)
+        return (
+            self.preparing
+            + compile_seconds(self.ways)
+            + sum(
+                p.times
+                * found.seconds(self.ways[p.probed], p.probed, p.members, self.steps, self.looks)
+                for p in self.populations
+            )
+        )
+
+
+def _place(
+    setting: Setting,
+    workload: Workload,
+    populations: Sequence[Population],
+    work: int | None,
+    began: float,
+) -> Place:
+    made, fidelity = recipe(setting), setting.objective.fidelity
+    kinds = ((), probes_for(setting.objective.weights, fidelity.lr.low, fidelity.sharpness_steps()))
+    execution = Execution(setting.engine.compile, work)
+    costs = [cost_of(workload, made, probes) for probes in kinds]
+    ways = [Way(*strategy(workload, made, probes, execution)) for probes in kinds]
+    preparing = time.perf_counter() - began
+    return Place(
+        setting, workload, populations, (ways[0], ways[1]), (costs[0], costs[1]), preparing
+    )
+
+
+def _resident() -> float:
+    """Give the most bytes that this process has held so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return float(peak if sys.platform == "darwin" else 1024 * peak)
+
+
+def short(value: float) -> str:
+    """Give a large count to two digits.
+
+    Example:
+        >>> short(1.34e15), short(850.0)
+        ('1.3e15', '850')
+    """
+    if value < 1000:
+        return f"{value:.0f}"
+    digits, power = f"{value:.1e}".split("e")
+    return f"{digits}e{int(power)}"
+
+
+def rounded(seconds: float) -> str:
+    """Give a time in words, as exactly as a prediction can be.
+
+    Args:
+        seconds: Not negative.
+
+    Example:
+        >>> [rounded(s) for s in (0.3, 42, 100, 229, 12000, 400000)]
+        ['1 s', '40 s', '100 s', '4 minutes', '3 h 20 min', '5 days']
+    """
+    if seconds < 120:
+        step = 5 if seconds >= 17.5 else 1
+        return f"{max(1, step * round(seconds / step))} s"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return f"{minutes} minutes"
+    if minutes < 48 * 60:
+        hours, rest = divmod(10 * round(minutes / 10), 60)
+        return f"{hours} h {rest} min" if rest else f"{hours} h"
+    return f"{round(minutes / 60 / 24)} days"

@@ -1,0 +1,67 @@
+"""Say what a search will take before it starts, and stop where that is longer than it looks."""
+
+from paramsearch.discovery.plan import at_most, expected
+from paramsearch.discovery.prediction import Prediction, predict, rounded
+from paramsearch.discovery.setting import Setting
+from paramsearch.discovery.settings import SearchSettings
+from paramsearch.errors import ParamsearchError
+from paramsearch.jobs.reports import Reports
+from paramsearch.rules.encoding import Encoding
+
+LONG = 600.0
+"""Seconds that members which nobody asked to train one by one may take without being asked."""
+
+
+def work_at(settings: SearchSettings, setting: Setting) -> int:
+    """Give the member-steps that a search will make at one scale, about."""
+    fidelity = setting.objective.fidelity
+    return settings.budget * settings.seeds * len(fidelity.lr.around(1.0)) * fidelity.steps
+
+
+def forecast(
+    settings: SearchSettings, setting: Setting, encoding: Encoding, baselines: int
+) -> Prediction:
+    """Predict what a search takes.
+
+    Args:
+        settings: What is asked.
+        setting: The same, loaded.
+        encoding: The free exponents.
+        baselines: Published rules that are evaluated beside.
+    """
+    counts = [len(variable.values) for variable in encoding.variables]
+    asked = (settings, setting.objective, counts, baselines)
+    return predict(setting, expected(*asked), at_most(*asked), work_at(settings, setting))
+
+
+def announce(arch: str, predicted: Prediction, reports: Reports, yes: bool, done: int) -> None:
+    """Tell the user what a search takes, and ask for patience where that may be a surprise.
+
+    Args:
+        arch: Name of the architecture.
+        predicted: What it takes.
+        reports: Hears it.
+        yes: Whether the user agreed to wait.
+        done: Trials that the run holds already.
+
+    Raises:
+        ParamsearchError: Members train one by one though nobody asked for it, that takes longer
+            than ten minutes, and the user did not agree.
+
+    Example:
+        >>> slow = Prediction(90, 10, 20, 5, 1e9, 1e9, 12000.0, looped="no batching rule")
+        >>> announce("mine", slow, Reports(print, 1), yes=False, done=80)
+        Traceback (most recent call last):
+        paramsearch.errors.ParamsearchError: architecture 'mine' cannot run under torch.func.vmap \
+(no batching rule), so its members train one by one: about 22 minutes; lower --budget, or add --yes
+    """
+    if predicted.looped:
+        why = (
+            f"architecture '{arch}' cannot run under torch.func.vmap ({predicted.looped}), so its "
+            "members train one by one"
+        )
+        left = predicted.left(done)
+        if left > LONG and not yes:
+            raise ParamsearchError(f"{why}: about {rounded(left)}; lower --budget, or add --yes")
+        reports.note(why)
+    reports.note(predicted.sentence(done))

@@ -1,0 +1,122 @@
+"""What is counted before a search starts, against what the search then makes."""
+
+import dataclasses
+
+import pytest
+from fake_evaluator import FakeEvaluator
+from test_driver import ENCODING
+from test_evaluate import tiny, tracked
+
+from paramsearch.discovery.driver import Driver
+from paramsearch.discovery.evaluate import Evaluator
+from paramsearch.discovery.ledger import Ledger
+from paramsearch.discovery.plan import Round, at_most, expected, plan_of
+from paramsearch.discovery.progress import silent
+from paramsearch.discovery.settings import SearchSettings
+from paramsearch.discovery.store import Store
+from paramsearch.rules.rule import Rule
+from paramsearch.rules.space import Space
+from paramsearch.score.objective import Objective
+from paramsearch.tracing.trace import trace
+
+FEW = [Rule.load(name) for name in ("sp", "mup", "ntk")]
+COUNTS = [len(variable.values) for variable in ENCODING.variables]
+TRANSFER = Objective.load("transfer")
+
+
+def settings(**asked):
+    return SearchSettings("mlp", "width", "adam", "digits", "width", "tiny", **asked)
+
+
+def weighing(about, **weights):
+    objective = about.objective
+    changed = objective.model_copy(update={"weights": objective.weights.model_copy(update=weights)})
+    return dataclasses.replace(about, objective=changed)
+
+
+def evaluated(about):
+    """Member-steps of the base, the references and three rules."""
+    evaluator = Evaluator(about, start=Rule.load("sp"))
+    evaluator.evaluate(FEW, [0, 1])
+    return evaluator.member_steps
+
+
+@pytest.mark.parametrize("weights", [{}, {"sharpness_collapse": 0.0, "probe_slopes": 0.0}])
+def test_dense_counts_are_exact(weights):
+    about = weighing(tiny(step=0.5), **weights)
+    assert evaluated(about) == plan_of([Round("search", 3, 2)], about.objective).member_steps
+
+
+def test_tracked_counts_are_between_one_rate_and_the_whole_window():
+    about = tracked()
+    made, plan = evaluated(about), plan_of([Round("search", 3, 2)], about.objective)
+    assert made == pytest.approx(plan.member_steps, rel=0.3)
+
+
+def test_what_is_not_weighed_is_not_probed():
+    about = weighing(tiny(), sharpness_collapse=0.0, probe_slopes=0.0)
+    rounds = [Round("search", 3, 2)]
+    assert not any(p.probed for p in plan_of(rounds, about.objective).populations)
+    probed = [p for p in plan_of(rounds, tiny().objective).populations if p.probed]
+    assert [(p.ratio, p.members) for p in probed] == [(1, 2), (2, 6)]
+
+
+@pytest.fixture
+def store(tmp_path):
+    opened = Store(tmp_path / "trials.db")
+    yield opened
+    opened.close()
+
+
+def wide():
+    return tiny(step=0.5)
+
+
+SEARCHES = [(wide, True), (tracked, False)]
+
+
+@pytest.mark.parametrize(("make", "solve"), SEARCHES)
+def test_a_search_makes_no_more_than_the_bound(store, make, solve):
+    about = make()
+    encoding = Space.load("width").encode(trace(about.arch, axis="width").groups(), "adam")
+    counts = [len(variable.values) for variable in encoding.variables]
+    asked = settings(budget=4, generation=3, polish_seeds=2, polish_rounds=1, solve=solve)
+    evaluator = Evaluator(about, start=encoding.rule(encoding.start_indices, "start"))
+    Driver(asked, encoding, Ledger(evaluator, store), {}, silent).run()
+    told = expected(asked, about.objective, counts, 0)
+    most = at_most(asked, about.objective, counts, 0)
+    assert told.member_steps / 2 < evaluator.member_steps <= most.member_steps
+    explored = sum(trial.stage in ("solve", "search") for trial in store.trials())
+    bound = sum(r.rules * r.times for r in told.rounds if r.stage in ("solve", "search"))
+    assert bound - (1 + 10 * 3) * solve <= explored <= bound
+
+
+@pytest.mark.parametrize("noise", [0.01, 1.0])
+@pytest.mark.parametrize("published", [{}, {rule.name: rule for rule in FEW}])
+def test_trials_stay_within_the_bound_whatever_the_scores(store, noise, published):
+    evaluator = FakeEvaluator()
+    evaluator.noise = noise
+    asked = settings(budget=40, solve=False)
+    ledger = Ledger(evaluator, store)
+    Driver(asked, ENCODING, ledger, published, silent).run()
+    assert 40 < ledger.trials <= at_most(asked, TRANSFER, COUNTS, len(published)).trials
+
+
+def test_the_plan_grows_with_budget_steps_and_learning_rates():
+    few, many = (expected(settings(budget=b), TRANSFER, COUNTS, 0) for b in (16, 48))
+    window = len(TRANSFER.fidelity.lr.around(1.0))
+    assert many.trials - few.trials == 32
+    assert many.member_steps - few.member_steps == 32 * 2 * 2 * window * TRANSFER.fidelity.steps
+
+
+def test_the_grid_bounds_what_a_search_can_train():
+    plan = at_most(settings(budget=99, solve=False), TRANSFER, [2, 3], 0)
+    assert plan.trials == 6 + 6
+
+
+def test_the_solver_is_counted_only_where_it_runs():
+    stages = {
+        solve: {r.stage for r in expected(settings(solve=solve), TRANSFER, COUNTS, 0).rounds}
+        for solve in (True, False)
+    }
+    assert stages[True] - stages[False] == {"solve"}
