@@ -22,6 +22,17 @@ Compile = Annotated[
     bool | None,
     typer.Option("--compile/--no-compile", help="Compile training steps; default: where it pays."),
 ]
+Command = Annotated[
+    str | None,
+    typer.Option(
+        "--command",
+        help="Your own program trains: 'python train.py --rule {rule} --lr {lr} --width {width}'.",
+    ),
+]
+CommandTimeout = Annotated[
+    float | None, typer.Option(help="Seconds that one run of --command may take; default: 3600.")
+]
+Jobs = Annotated[int, typer.Option(help="Runs of --command at the same time.")]
 
 
 def settings(words: list[str] | None) -> dict[str, object] | None:

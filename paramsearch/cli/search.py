@@ -5,7 +5,16 @@ from typing import Annotated
 
 import typer
 
-from paramsearch.cli.engine_options import Backend, Compile, Precision, Set, settings
+from paramsearch.cli.engine_options import (
+    Backend,
+    Command,
+    CommandTimeout,
+    Compile,
+    Jobs,
+    Precision,
+    Set,
+    settings,
+)
 from paramsearch.cli.failures import plain_failures
 from paramsearch.cli.output import Json, errors, show
 from paramsearch.cli.progress import shown
@@ -19,7 +28,9 @@ def command(
     optimizer: Annotated[str, typer.Option(help="Optimizer, by name or as module:Class.")] = "adam",
     task: Annotated[str | None, typer.Option(help="Task; default: the architecture's.")] = None,
     space: Annotated[str | None, typer.Option(help="Free exponents; default: as the axis.")] = None,
-    objective: Annotated[str, typer.Option(help="Objective, by name or path.")] = "transfer",
+    objective: Annotated[
+        str | None, typer.Option(help="Objective; default: transfer, losses with --command.")
+    ] = None,
     budget: Annotated[int, typer.Option(help="Candidates to train.")] = 96,
     seed: Annotated[int, typer.Option(help="One seed, one result.")] = 0,
     device: Annotated[str, typer.Option(help="Device: cpu, cuda or cuda:N.")] = "cpu",
@@ -36,6 +47,12 @@ def command(
     backend: Backend = "auto",
     precision: Precision = "float32",
     compile_: Compile = None,
+    command_: Command = None,
+    command_timeout: CommandTimeout = None,
+    jobs: Jobs = 1,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Go on where members train one by one for long.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Discover, by experiment, the rule that keeps hyperparameters right along an axis."""
@@ -61,9 +78,13 @@ def command(
                 backend=backend,
                 precision=precision,
                 compile=compile_,
+                command=command_,
+                command_timeout=command_timeout,
+                jobs=jobs,
+                yes=yes,
                 listen=listen,
             )
-        content = {**result.summary, "folder": str(result.folder)}
+        content = {**result.summary, "timing": result.timing, "folder": str(result.folder)}
         show(
             content,
             as_json,

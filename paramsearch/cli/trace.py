@@ -32,7 +32,7 @@ def command(
     with plain_failures():
         model = load_arch(arch, settings(set_))
         if axis is not None:
-            check_axis(model, axis)
+            model = check_axis(model, axis)
         if dot is not None:
             check_file("--dot", dot)
         with from_file(arch):

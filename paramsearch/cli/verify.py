@@ -5,7 +5,16 @@ from typing import Annotated
 
 import typer
 
-from paramsearch.cli.engine_options import Backend, Compile, Precision, Set, settings
+from paramsearch.cli.engine_options import (
+    Backend,
+    Command,
+    CommandTimeout,
+    Compile,
+    Jobs,
+    Precision,
+    Set,
+    settings,
+)
 from paramsearch.cli.failures import plain_failures
 from paramsearch.cli.output import Json, errors, show
 from paramsearch.cli.progress import shown
@@ -45,6 +54,9 @@ def command(
     backend: Backend = "auto",
     precision: Precision = "float32",
     compile_: Compile = None,
+    command_: Command = None,
+    command_timeout: CommandTimeout = None,
+    jobs: Jobs = 1,
     as_json: Json = False,
 ) -> None:
     """Compare a rule with baselines at held-out scales; exit code 1 when the verdict fails."""
@@ -68,6 +80,9 @@ def command(
                 dense=dense_lr,
                 options=settings(set_),
                 engine=Engine(backend, precision, compile_),
+                command=command_,
+                command_timeout=command_timeout,
+                jobs=jobs,
                 listen=listen,
             )
         content = {**result.certificate, "folder": str(result.folder)}

@@ -1,7 +1,7 @@
 """Tasks by name: one row each."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -34,10 +34,13 @@ class Entry:
         make: A function or class; its docstring's first line describes the task, its keyword-only
             parameters are the options.
         word: The option that may stand without its key right after the colon.
+        dims: The task's dims where they are known before it is made, and making it takes a file or
+            more than a moment.
     """
 
     make: Callable[..., Task]
     word: str = ""
+    dims: Mapping[str, int] | None = None
 
     @property
     def needs_word(self) -> bool:
@@ -45,12 +48,12 @@ class Entry:
         return options(self.make).get(self.word) is inspect.Parameter.empty
 
 
-_TASKS: dict[str, Entry] = {
+TASKS: dict[str, Entry] = {
     "bigram": Entry(bigram),
     "bytes": Entry(bytes_task),
-    "cifar10": Entry(cifar10, word="folder"),
+    "cifar10": Entry(cifar10, "folder", {"inputs": 3072, "outputs": 10, "channels": 3}),
     "copy": Entry(copy_task),
-    "digits": Entry(digits),
+    "digits": Entry(digits, dims={"inputs": 64, "outputs": 10}),
     "graphs": Entry(Graphs),
     "hf": Entry(hf, word="dataset"),
     "images": Entry(images_task, word="file"),
@@ -60,7 +63,9 @@ _TASKS: dict[str, Entry] = {
     "teacher": Entry(Teacher),
     "tokens": Entry(tokens_task, word="file"),
 }
-_MIX = "mix"
+"""The tasks but for mixtures: name -> how it is made."""
+
+MIX = "mix"
 
 
 def task_names() -> list[str]:
@@ -73,7 +78,7 @@ def task_names() -> list[str]:
         >>> {"bytes", "digits", "teacher"} <= set(task_names())
         True
     """
-    return sorted(name for name, entry in _TASKS.items() if not entry.needs_word)
+    return sorted(name for name, entry in TASKS.items() if not entry.needs_word)
 
 
 def described_tasks() -> dict[str, str]:
@@ -88,7 +93,7 @@ def described_tasks() -> dict[str, str]:
     """
     rows = {
         name + (f":{entry.word.upper()}" if entry.needs_word else ""): entry.make.__doc__ or ""
-        for name, entry in _TASKS.items()
+        for name, entry in TASKS.items()
     }
     return dict(sorted({**rows, "mix:NAME=WEIGHT,...": Mixture.__doc__ or ""}.items()))
 
@@ -115,16 +120,16 @@ def load_task(name: str, device: str | torch.device = "cpu", seed: int = 0) -> T
         ((16, 8), (16, 8))
     """
     plain, _, text = name.partition(":")
-    if plain == _MIX:
+    if plain == MIX:
         task = _load_mix(text, device, seed)
     elif plain.endswith(".py"):
         make = load_maker(plain)
         task = make_task(plain, make, device, seed, parse(plain, text, options(make)))
-    elif plain in _TASKS:
-        entry = _TASKS[plain]
+    elif plain in TASKS:
+        entry = TASKS[plain]
         task = entry.make(device, seed, **parse(plain, text, options(entry.make), entry.word))
     else:
-        raise unknown_name("task", plain, [*_TASKS, _MIX])
+        raise unknown_name("task", plain, [*TASKS, MIX])
     task.name = name
     return task
 
