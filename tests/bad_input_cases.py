@@ -99,9 +99,9 @@ def model(name: str, text: str, says: str, *words: str) -> None:
     CASES[f"model {name}"] = ["trace", f"{name}.py", *words], says
 
 
-def population(name: str, text: str, says: str) -> None:
+def population(name: str, text: str, says: str, backend: str = "auto") -> None:
     FILES[f"{name}.py"] = text
-    words = search()
+    words = search("--backend", backend)
     CASES[f"model {name}"] = ["search", f"{name}.py", *words[2:]], f"{name}.py: {says}"
 
 
@@ -234,15 +234,9 @@ population(
     "nan", changed(MODEL, "relu())", "relu()) * float('nan')"), "architecture 'nan' gives a loss"
 )
 ITEM = changed(MODEL, "return ", "assert self.a.weight.sum().item() < 1e9\n        return ")
-population("item", ITEM, "architecture 'item' cannot be trained as a population")
-NORM = changed(
-    MODEL,
-    "self.a(x)",
-    "self.n(self.a(x))",
-    "self.b = ",
-    "self.n = nn.BatchNorm1d(width)\n        self.b = ",
-)
-population("norm", NORM, "architecture 'norm' cannot be trained as a population")
+population("item", ITEM, "architecture 'item' cannot be trained under torch.func.vmap", "stacked")
+NUMPY = changed(MODEL, "return ", "x = x + float(x.detach().numpy().mean())\n        return ")
+population("numpy", NUMPY, "architecture 'numpy' cannot be trained; its step fails with")
 
 # numbers and machines
 case("device", search("--device", "gpu"), "device 'gpu' cannot be used: allowed are cpu, cuda, and")

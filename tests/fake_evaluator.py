@@ -4,6 +4,8 @@ import functools
 import random
 
 from paramsearch.discovery.evaluation import BaseCurve, Evaluation
+from paramsearch.discovery.prediction import Prediction
+from paramsearch.jobs import search as search_job
 from paramsearch.rules.rule import Rule
 
 LRS = [0.01, 0.02, 0.04]
@@ -13,6 +15,11 @@ LRS = [0.01, 0.02, 0.04]
 def hidden_groups(name, optimizer):
     rule = Rule.load(name, optimizer=optimizer).canonical()
     return {group.match.role: group for group in rule.groups}
+
+
+def fake_forecast(settings, setting, encoding, baselines):
+    """A prediction without training."""
+    return Prediction(90, 1_200_000, 4_000_000, 30_000, 1.3e15, 8e8, 229.0)
 
 
 class FakeEvaluator:
@@ -60,3 +67,9 @@ class FakeEvaluator:
             for scale in (32, 64)
         ]
         return Evaluation(mean, spread, per_seed, {"distance": distance}, curves)
+
+
+def without_training(patch, evaluator=FakeEvaluator):
+    """Let searches score by an evaluator like the above, and tell a made-up prediction."""
+    patch.setattr(search_job, "Evaluator", evaluator)
+    patch.setattr(search_job, "forecast", fake_forecast)

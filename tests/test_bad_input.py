@@ -11,11 +11,10 @@ import time
 
 import pytest
 from bad_input_cases import CASES, FILES, ROOT, search, verify
-from fake_evaluator import FakeEvaluator
+from fake_evaluator import without_training
 from typer.testing import CliRunner
 
 from paramsearch.cli.main import app
-from paramsearch.jobs import search as search_job
 
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 CODE = "from paramsearch.cli.main import main; main()"
@@ -40,7 +39,7 @@ def said(words):
     ended = CliRunner().invoke(app, words)
     assert ended.exit_code == 2, (ended.stderr, ended.exception)
     lines = ended.stderr.splitlines()
-    told = [line for line in lines if not line.startswith(("base: ", "verify: "))]
+    told = [line for line in lines if not line.startswith(("plan: ", "base: ", "verify: "))]
     assert ended.stdout == "" and len(told) == 1 and lines[-1] == told[0]
     assert told[0].startswith("error: ") and "Traceback" not in ended.stderr
     return told[0]
@@ -61,7 +60,7 @@ def finished(files):
     """A finished run, without its training."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(files)
-        patch.setattr(search_job, "Evaluator", FakeEvaluator)
+        without_training(patch)
         ended = CliRunner().invoke(app, search("--out", "done"))
     assert ended.exit_code == 0, ended.stderr
     return files / "done"
@@ -160,8 +159,8 @@ def test_every_learning_rate_diverged(monkeypatch):
     monkeypatch.setattr(
         Evaluator, "_base_curve", lambda self, lrs, losses: real(self, lrs, losses * float("inf"))
     )
-    losses = measuring.lr_losses
-    monkeypatch.setattr(measuring, "lr_losses", lambda *a: losses(*a) * float("inf"))
+    losses = measuring.point_losses
+    monkeypatch.setattr(measuring, "point_losses", lambda *a: losses(*a) * float("inf"))
     says = "every learning rate from 0.0005 to 0.256 diverged at width=32; move the grid down"
     assert f"tiny.yaml: {says}" in said(search())
     assert "tiny.yaml: every learning rate" in said(verify())

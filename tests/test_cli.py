@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from fake_evaluator import FakeEvaluator
+from fake_evaluator import FakeEvaluator, without_training
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -31,7 +31,7 @@ def evaluator(monkeypatch):
     class Fake(FakeEvaluator):
         pass
 
-    monkeypatch.setattr(search_job, "Evaluator", Fake)
+    without_training(monkeypatch, Fake)
     return Fake
 
 
@@ -49,7 +49,7 @@ def test_search_leaves_everything_and_prints_a_table(tmp_path):
     last = ended.stdout.splitlines()[-1]
     assert last.startswith("score ") and "(lower is better); rule.yaml, " in last
     assert last.endswith(f" in {tmp_path / 'a'}")
-    assert "search: 40/40 trials" in ended.stderr
+    assert "search: 40/40 trials" in ended.stderr and "plan: about 4 minutes, " in ended.stderr
     assert paramsearch.Rule.load(tmp_path / "a" / "rule.yaml").source.startswith(
         "paramsearch search"
     )
@@ -72,7 +72,7 @@ def whole(tmp_path_factory):
     """A run folder of an uninterrupted search."""
     folder = tmp_path_factory.mktemp("runs") / "whole"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(search_job, "Evaluator", FakeEvaluator)
+        without_training(patch)
         ended = run(*SEARCH, "--out", folder)
     assert ended.exit_code == 0, ended.stderr
     return folder

@@ -17,7 +17,7 @@ from paramsearch.tracing.arch import Arch, load_arch
 from paramsearch.train import chunk, engine
 from paramsearch.train.cost import Cost, chunk_size, compiling_pays
 from paramsearch.train.engine import cost_of, train
-from paramsearch.train.optimizers.table import optimizer_entry
+from paramsearch.train.optimizers.table import OPTIMIZERS, optimizer_entry
 from paramsearch.train.population import Member
 from paramsearch.train.recipe import Engine, Execution, Recipe
 from paramsearch.train.schedule import Schedule
@@ -59,6 +59,17 @@ def test_a_compiled_step_gives_the_numbers_of_an_eager_one(optimizer, size, quic
     eager = trained(workload(), recipe, Execution(compile=False))
     compiled = trained(workload(), recipe, Execution(compile=True, chunk=size))
     assert_same(compiled, eager, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_watched_members_train_like_unwatched_ones(optimizer):
+    # Without probes the optimizer is asked tensor by tensor, to save memory.
+    rule = Rule.load("sp").model_copy(update={"optimizer": optimizer})
+    work, recipe = workload("resmlp", 32), Recipe(optimizer, 12, weight_decay=0.1)
+    unwatched, watched = (
+        train(work, [rule], MEMBERS[:2], recipe, p) for p in ([], [UpdateShare()])
+    )
+    torch.testing.assert_close(unwatched.losses, watched.losses, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.slow
@@ -228,7 +239,15 @@ def test_a_foreign_optimizer_trains_like_its_own_kind():
 def test_chunks_are_as_large_as_memory_allows():
     cost = Cost(flops=1.0, traffic=1.0, member_bytes=2**20, shared_bytes=2**20)
     assert chunk_size(cost, CPU) == 191 and chunk_size(cost, CPU, compiled=True) == 16
+    assert chunk_size(replace(cost, member_bytes=2**24), CPU, compiled=True) == 8
     assert chunk_size(replace(cost, member_bytes=2**40), CPU) == 1
+
+
+def test_a_small_population_is_compiled_for_its_size(quick_compiler):
+    notes, rule = [], Rule.load("mup")
+    how = Execution(compile=True)
+    train(workload(), [rule], MEMBERS[:3], Recipe("adam", 3), execution=how, on_note=notes.append)
+    assert notes[0].startswith("compiled for 4 members in")
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")

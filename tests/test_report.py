@@ -72,6 +72,14 @@ def test_search_figure_shows_mean_optimum_and_base(kept):
     assert shown["base LR"].get_xdata()[0] == data["base"]["optimum"]
 
 
+def test_search_figure_has_no_panels_for_sharpness_that_was_not_measured(kept):
+    data = summary()
+    for cell in (*data["curves"]["start"], *data["curves"]["found"]):
+        cell["sharpness_steps"], cell["sharpness"] = [], []
+    search_figure.search_figure(data, "")
+    assert len(kept[0].axes) == 3
+
+
 @pytest.mark.parametrize("drift", [0.0, 0.9])
 def test_search_figure_says_how_far_the_optimum_drifts(drift, kept):
     search_figure.search_figure(summary(drift), "")

@@ -111,7 +111,10 @@ LOADED = {
     ("mup", None): ("mup", "adam"),
     ("mup", "adam"): ("mup", "adam"),
     ("mup", "adamw"): ("mup", "adamw"),
+    ("mup", "lion"): ("mup", "lion"),
     ("mup", "sgd"): ("mup-sgd", "sgd"),
+    ("mup", "gd"): ("mup-sgd", "gd"),
+    ("sp", "muon"): ("sp", "muon"),  # one learning rate for all, as any optimizer may have
     ("mup-sgd", None): ("mup-sgd", "sgd"),
 }
 
@@ -125,6 +128,8 @@ def test_published_form_per_optimizer(name, optimizer):
 def test_a_rule_for_another_optimizer_is_refused():
     with pytest.raises(ParamsearchError, match="received 'sgd'; allowed here: 'adam'"):
         Rule.load("mup-sgd", "adam")
+    with pytest.raises(ParamsearchError, match="received 'adam'; allowed here: 'muon'"):
+        Rule.load("mup", "muon")
     with pytest.raises(ParamsearchError, match="received 'adam'; allowed here: 'adamw'"):
         Rule.load(find("rule", "mup"), "adamw")
     with pytest.raises(ParamsearchError, match="unknown optimizer 'lamb'"):

@@ -19,6 +19,8 @@ from paramsearch.score.curve import optimum
 def search_figure(summary: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
     """Draw loss and critical sharpness per scale before and after, and the score over the trials.
 
+    Sharpness has no panels where it was not measured.
+
     Args:
         summary: A ``SearchSummary``, as ``summary.json`` holds it; more keys do no harm.
         path: Where to; ends in .png, .svg or .pdf.
@@ -29,16 +31,19 @@ def search_figure(summary: Mapping[str, Any], path: str | os.PathLike[str]) -> N
     data = cast(SearchSummary, summary)
     both = {"Start rule": data["curves"]["start"], "Found rule": data["curves"]["found"]}
     palette = colours([cell["scale"] for cells in both.values() for cell in cells])
-    figure = canvas(14, 7.4)
-    panels = figure.subplot_mosaic("LSH\nlsH", width_ratios=[1.15, 1.0, 0.8])
+    sharp = any(cell["sharpness"] for cells in both.values() for cell in cells)
+    figure = canvas(14 if sharp else 10, 7.4)
+    layout, widths = ("LSH\nlsH", [1.15, 1.0, 0.8]) if sharp else ("LH\nlH", [1.15, 0.8])
+    panels = figure.subplot_mosaic(layout, width_ratios=widths)
     for (name, cells), (left, middle) in zip(both.items(), ("LS", "ls"), strict=True):
         _losses(panels[left], name, cells, data["base"]["optimum"], palette)
-        _sharpness(panels[middle], name, cells, palette)
-    for upper, lower in ("Ll", "Ss"):
+        if sharp:
+            _sharpness(panels[middle], name, cells, palette)
+    for upper, lower in ("Ll", "Ss") if sharp else ("Ll",):
         panels[lower].sharex(panels[upper])
         panels[lower].sharey(panels[upper])
     frame(panels["L"], [_loss(cell) for cells in both.values() for cell in cells])
-    for key in "LlSs":
+    for key in "LlSs" if sharp else "Ll":
         plain_log(panels[key])
     _history(panels["H"], data["history"])
     panels["L"].legend(title=data["axis"], fontsize=8.5, title_fontsize=9, frameon=False)

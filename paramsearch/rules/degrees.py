@@ -75,6 +75,18 @@ DEGREES: Mapping[str, Degrees] = {
 """Optimizer -> degrees. Muon's eps is that of the Adam beside it."""
 
 
+FORMS: Mapping[str, str] = {
+    "adamw": "adam",
+    "adamw-independent": "adam",
+    "gi-adam": "adam",
+    "slim-adam": "adam",
+    "lion": "adam",
+    "sgd-nesterov": "sgd",
+    "gd": "sgd",
+}
+"""Optimizer -> the one whose published rules are its own, because their updates scale alike."""
+
+
 def degrees(name: str) -> Degrees:
     """Give the degrees of an optimizer: from the table, or measured on a class.
 

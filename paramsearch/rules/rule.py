@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from paramsearch.catalog import find, names
 from paramsearch.errors import ParamsearchError, unknown_name
-from paramsearch.rules.degrees import degrees
+from paramsearch.rules.degrees import FORMS, degrees
 from paramsearch.rules.equivalence import pairs, same_exponents
 from paramsearch.rules.gauge import Exponents, shift, tidy
 from paramsearch.rules.group import Frozen, Group
@@ -76,8 +76,9 @@ class Rule(Frozen):
 
         Args:
             name: A published name ("mup") or a path ("runs/x/rule.yaml").
-            optimizer: Which form of a published rule: ``sgd`` takes ``NAME-sgd``, ``adamw`` the
-                form for ``adam``. A file by path must be for this optimizer.
+            optimizer: Which form of a published rule: ``sgd`` takes ``NAME-sgd``, ``lion`` the
+                form for ``adam``, and so on; a published rule with one learning rate for all
+                is for every optimizer. A file by path must be for this optimizer.
 
         Returns:
             The rule.
@@ -91,12 +92,13 @@ class Rule(Frozen):
         """
         if optimizer is not None:
             degrees(optimizer)
-        variant = f"{name}-{optimizer}"
+        form = FORMS.get(str(optimizer), optimizer)
+        variant = f"{name}-{form}"
         path = find("rule", variant if variant in names("rule") else str(name))
         rule = validate(cls, path, read_yaml(path))
         published = str(name) in names("rule")
-        if published and (rule.optimizer, optimizer) == ("adam", "adamw"):
-            rule = rule.model_copy(update={"optimizer": "adamw"})
+        if published and optimizer and (rule.optimizer == form or rule.one_rate()):
+            rule = rule.model_copy(update={"optimizer": optimizer})
         if optimizer not in (None, rule.optimizer):
             raise ParamsearchError(
                 f"{path}: optimizer: received '{rule.optimizer}'; allowed here: '{optimizer}'"
@@ -132,6 +134,16 @@ class Rule(Frozen):
     def exponents(self, tensor: TensorInfo) -> Group | None:
         """Give the first group that matches a tensor, None where none does."""
         return next((group for group in self.groups if group.match.matches(tensor)), None)
+
+    def one_rate(self) -> bool:
+        """Say whether every tensor has the learning rate, decay and epsilon of the base model."""
+        fixed = ("lr", "weight_decay", "eps", "multiplier")
+        return not any(
+            group.exponent(quantity, axis)
+            for group in self.groups
+            for quantity in fixed
+            for axis in self.axes
+        )
 
     def stated(self) -> set[str]:
         """Give the quantities that some group states.

@@ -24,7 +24,7 @@ Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Weights(Strict):
-    """How much each term counts in the score.
+    """How much each term counts in the score; what has weight 0 and its own probes is not measured.
 
     Attributes:
         loss: Log loss at the transferred learning rate over the best known, mean over scales.
@@ -120,16 +120,17 @@ class Objective(Strict):
 
         Returns:
             The score; each seed is scored by itself, so that its spread is that of the score.
-            Tracked curves have no ``lr_collapse``; all other terms are taken at the base's best
-            learning rate, in either mode.
+            Tracked curves have no ``lr_collapse``, and what was not measured has no term; all
+            terms but ``lr_collapse`` are taken at the base's best learning rate, in either mode.
         """
         slopes = counted_slopes(probe_slopes(curves))
-        terms = {
-            "loss": transferred_loss(curves, references),
-            **({} if self.fidelity.lr.mode == "track" else {"lr_collapse": lr_collapse(curves)}),
-            "sharpness_collapse": sharpness_collapse(curves),
-            "probe_slopes": np.mean([np.abs(slope) for slope in slopes.values()], axis=0),
-        }
+        terms = {"loss": transferred_loss(curves, references)}
+        if self.fidelity.lr.mode == "dense":
+            terms["lr_collapse"] = lr_collapse(curves)
+        if len(curves[0].steps):
+            terms["sharpness_collapse"] = sharpness_collapse(curves)
+        if slopes:
+            terms["probe_slopes"] = np.mean([np.abs(s) for s in slopes.values()], axis=0)
         weights = self.weights.model_dump()
         per_seed = np.sum([weights[name] * values for name, values in terms.items()], axis=0)
         count = len(per_seed)

@@ -80,6 +80,37 @@ class Probe(ABC):
         """Give what was measured, name -> (members, ...); called once, after the last update."""
 
 
+@dataclass(frozen=True, slots=True)
+class AlwaysLooking(Probe):
+    """A probe that takes its close look at every step, to learn how much memory that needs.
+
+    Attributes:
+        probe: The probe that looks.
+    """
+
+    probe: Probe
+
+    def start(self, moment: Moment) -> Tensors:
+        """Begin as the probe does."""
+        return self.probe.start(moment)
+
+    def add(self, memory: Tensors, grads: Tensors, updates: Tensors) -> Tensors:
+        """Add as the probe does."""
+        return self.probe.add(memory, grads, updates)
+
+    def looks(self, step: int, steps: int) -> bool:
+        """Look at every step."""
+        return True
+
+    def look(self, memory: Tensors, moment: Moment) -> Tensors:
+        """Look as the probe does."""
+        return self.probe.look(memory, moment)
+
+    def result(self, memory: Tensors, moment: Moment) -> Tensors:
+        """Give what the probe measured."""
+        return self.probe.result(memory, moment)
+
+
 def member_losses(workload: Workload, stack: Stack, params: Tensors, batch: Batch) -> Tensor:
     """Give every member's loss on one batch, shape (members,)."""
     return workload.backend.each(workload.loss, (0, None))(stack.effective(params), batch)

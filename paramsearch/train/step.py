@@ -10,7 +10,7 @@ from torch.func import grad_and_value
 
 from paramsearch.tasks.task import Batch
 from paramsearch.train.clip import clip
-from paramsearch.train.optimizers.interface import Optimizer, State, Tensors
+from paramsearch.train.optimizers.interface import Hyper, Optimizer, State, Tensors
 from paramsearch.train.population import Stack, effective
 from paramsearch.train.probe import Probe
 from paramsearch.train.workload import Workload
@@ -88,21 +88,27 @@ class Step:
             batch: The training batch.
             factor: The schedule's, a tensor without dimensions.
         """
-        stack = live.stack
+        grads, losses = self._gradients(live, batch)
+        hyper = self._hyper(live, factor)
+        updates, state = self.optimizer.update(grads, live.state, live.stack.params, hyper)
+        return Change(losses, grads, updates, state)
+
+    def _gradients(self, live: Live, batch: Batch) -> tuple[Tensors, Tensor]:
+        """Give the clipped gradients of all members, and their losses."""
 
         def loss(params: Tensors, multipliers: Tensors, batch: Batch) -> Tensor:
             return self.workload.loss(effective(params, multipliers), batch)
 
         gradients = self.workload.backend.each(grad_and_value(loss), (0, 0, None))
-        grads, losses = gradients(stack.params, stack.multipliers, batch)
-        if self.clip is not None:
-            grads = clip(grads, self.clip)
-        hyper = stack.hyper
-        if self.scheduled:
-            lr = {name: value * factor for name, value in hyper.lr.items()}
-            hyper = hyper._replace(lr=lr, schedule=factor)
-        updates, state = self.optimizer.update(grads, live.state, stack.params, hyper)
-        return Change(losses, grads, updates, state)
+        grads, losses = gradients(live.stack.params, live.stack.multipliers, batch)
+        return (grads if self.clip is None else clip(grads, self.clip)), losses
+
+    def _hyper(self, live: Live, factor: Tensor) -> Hyper:
+        hyper = live.stack.hyper
+        if not self.scheduled:
+            return hyper
+        lr = {name: value * factor for name, value in hyper.lr.items()}
+        return hyper._replace(lr=lr, schedule=factor)
 
     def make(self, live: Live, change: Change) -> None:
         """Make the step: the members are changed in place."""
@@ -116,9 +122,24 @@ class Step:
 
     def __call__(self, live: Live, batch: Batch, factor: Tensor) -> Tensor:
         """Work out a step and make it; gives the losses before it, (members,)."""
-        change = self.change(live, batch, factor)
-        self.make(live, change)
-        return change.losses
+        if self.probes or not self.optimizer.pure:
+            change = self.change(live, batch, factor)
+            self.make(live, change)
+            return change.losses
+        # Tensor by tensor, so that no two updates are in memory at once, and gradients go early.
+        grads, losses = self._gradients(live, batch)
+        hyper, params = self._hyper(live, factor), live.stack.params
+        slots: dict[str, Tensors] = {slot: {} for slot in live.state.slots}
+        step = live.state.step
+        for name in list(grads):
+            state = State(_of(name, live.state.slots), live.state.step)
+            updates, state = self.optimizer.update({name: grads.pop(name)}, state, params, hyper)
+            params[name].add_(updates[name])
+            for slot, values in state.slots.items():
+                slots[slot].update(values)
+            step = state.step
+        live.state = State(slots, step)
+        return losses
 
     def begin(self, stack: Stack) -> Live:
         """Give members that have not made a step; probes have still to start."""
@@ -143,6 +164,11 @@ def keep(live: Live, rows: Tensor) -> Live:
     )
     slots = {slot: _take(values, rows) for slot, values in live.state.slots.items()}
     return Live(stack, State(slots, live.state.step), live.memories)
+
+
+def _of(name: str, slots: dict[str, Tensors]) -> dict[str, Tensors]:
+    """Give what an optimizer remembers of one tensor."""
+    return {s: {name: values[name]} if name in values else {} for s, values in slots.items()}
 
 
 def _take(values: Any, rows: Tensor) -> Tensors:

@@ -33,7 +33,11 @@ def corrections(step: Tensor, betas: tuple[float, float]) -> Corrections:
         >>> corrections(torch.tensor(1.0), (0.5, 0.75)).root_second
         tensor(0.5000)
     """
-    return Corrections(1 - betas[0] ** step, (1 - betas[1] ** step).sqrt())
+    lacking = torch.stack([1 - betas[0] ** step, (1 - betas[1] ** step).sqrt()])
+    # A product with the identity changes nothing, but no compiler fuses it into what follows:
+    # otherwise the powers are taken anew for every element of every tensor.
+    identity = torch.eye(2, dtype=step.dtype, device=step.device)
+    return Corrections(*torch.mm(lacking[None], identity)[0].unbind())
 
 
 def adam(betas: tuple[float, float] = BETAS, decay: Decay = "coupled") -> Optimizer:

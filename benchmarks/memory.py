@@ -1,0 +1,107 @@
+"""Memory of one chunk of members: predicted, measured, and needed whatever the engine does.
+
+Each case runs in a process of its own, which trains a chunk in float32 with Adam after a warm-up.
+Prints, per member:
+
+- needed: parameters, their gradients, two moments, and the activations that autograd saves;
+- predicted: what the engine's meter counts, by which it chooses the size of a chunk;
+- measured: growth of the process's resident memory at its peak (``VmHWM``, Linux).
+
+"beyond" is what is measured or predicted beyond what is needed.
+
+Run: ``python benchmarks/memory.py``
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+from torch import nn
+
+import paramsearch
+from paramsearch.rules.rule import Rule
+from paramsearch.train.cost import chunk_size
+from paramsearch.train.engine import cost_of, train
+from paramsearch.train.population import Member
+from paramsearch.train.recipe import Execution, Recipe
+from paramsearch.train.workload import Workload, prepare
+
+CASES = [("mlp", 64), ("mlp", 256), ("resmlp", 128), ("gpt", 64), ("convnet", 32)]
+RECIPE = Recipe("adam", 3)
+
+
+def status(key: str) -> int:
+    """Give a size from the kernel's account of this process, in bytes."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * int(next(line for line in lines if line.startswith(key)).split()[1])
+
+
+def needed(workload: Workload) -> int:
+    """Give the bytes that a member needs: parameters four times, and saved activations."""
+    parameters = sum(p.numel() * p.element_size() for p in workload.model.parameters())
+    own = {p.untyped_storage().data_ptr() for p in workload.model.parameters()}
+    saved: dict[int, int] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            saved[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    batch = workload.batch(0)
+    shared = {part.untyped_storage().data_ptr() for part in batch}
+    params = {name: nn.Parameter(p.clone()) for name, p in workload.model.named_parameters()}
+    own |= {p.untyped_storage().data_ptr() for p in params.values()}
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        loss = workload.loss(params, batch)
+    del loss
+    return 4 * parameters + sum(size for place, size in saved.items() if place not in shared)
+
+
+def child(arch: str, width: int) -> None:
+    """Measure one case and print it as JSON."""
+    found = paramsearch.load_arch(arch)
+    workload = prepare(found, paramsearch.load_task(found.task), {"width": width})
+    rules = [Rule.load("sp")]
+    cost = cost_of(workload, RECIPE)
+    count = chunk_size(cost, workload.device)
+    members = [Member(0, 1e-3, index % 4) for index in range(count)]
+    how = Execution(compile=False, chunk=count)
+    train(workload, rules, members[:2], RECIPE, execution=how)
+    before = status("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    train(workload, rules, members, RECIPE, execution=how)
+    figures = {
+        "members": count,
+        "needed": needed(workload),
+        "predicted": cost.member_bytes,
+        "measured": (status("VmHWM") - before) / count,
+    }
+    print(json.dumps(figures))
+
+
+def main() -> None:
+    """Run every case in a process of its own and print a table."""
+    if len(sys.argv) > 1:
+        child(sys.argv[1], int(sys.argv[2]))
+        return
+    print(
+        "model        members   KiB per member: needed  predicted  measured   beyond: pred.  meas."
+    )
+    for arch, width in CASES:
+        command = [sys.executable, __file__, arch, str(width)]
+        printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        case = json.loads(printed.splitlines()[-1])
+        beyond = [case[name] / case["needed"] - 1 for name in ("predicted", "measured")]
+        sizes = [case[name] / 1024 for name in ("needed", "predicted", "measured")]
+        print(
+            f"{arch:8}{width:5}{case['members']:8}{sizes[0]:23.0f}{sizes[1]:11.0f}{sizes[2]:10.0f}"
+            f"{beyond[0]:16.0%}{beyond[1]:7.0%}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
