@@ -61,8 +61,8 @@ class Experts(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Map (batch, context, width) to the same, with the loss that balances the experts.
 
-        The loss is E sum_e f_e P_e, with f_e the number of times that expert e is chosen, per
-        token, and P_e its mean probability; it is ``top_k`` if the experts share the load evenly.
+        It is E sum_e f_e P_e, f_e being how often expert e is chosen per token and P_e its mean
+        probability; ``top_k`` if the experts share the load evenly.
         """
         tokens = x.flatten(0, -2)
         chances = self.router(tokens).softmax(dim=-1)  # (tokens, experts)
@@ -95,8 +95,8 @@ class Block(nn.Module):
 class MoEGPT(nn.Module):
     """Embedding, ``depth`` blocks, norm, readout.
 
-    ``balance`` is the weight of the balancing loss, averaged over blocks. ``ffn`` is the hidden
-    size of an expert in widths. Without ``positions`` only the last position is predicted.
+    ``balance`` weighs the balancing loss, a mean over blocks; ``ffn`` is the hidden size of an
+    expert in widths; without ``positions`` only the last position is predicted.
     """
 
     def __init__(
@@ -104,7 +104,6 @@ class MoEGPT(nn.Module):
         positions: int | None = None, heads: int = 2, ffn: int = 2, top_k: int = 2,
         balance: float = 0.01, attention_scale: str = "mup",
     ):  # fmt: skip
-        """Build the layers."""
         super().__init__()
         if width % (2 * heads):
             raise ValueError(f"heads={heads} must divide width={width} into heads of even size")

@@ -235,8 +235,8 @@ population(
 )
 ITEM = changed(MODEL, "return ", "assert self.a.weight.sum().item() < 1e9\n        return ")
 population("item", ITEM, "architecture 'item' cannot be trained under torch.func.vmap", "stacked")
-NUMPY = changed(MODEL, "return ", "x = x + float(x.detach().numpy().mean())\n        return ")
-population("numpy", NUMPY, "architecture 'numpy' cannot be trained; its step fails with")
+LEAVES = changed(MODEL, "return ", "x = x + float(x.detach().numpy().mean())\n        return ")
+population("leaves", LEAVES, "architecture 'leaves' cannot be trained; its step fails with")
 
 # numbers and machines
 case("device", search("--device", "gpu"), "device 'gpu' cannot be used: allowed are cpu, cuda, and")

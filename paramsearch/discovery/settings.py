@@ -184,6 +184,8 @@ def free_folder(root: Path, names: Sequence[str]) -> Path:
     Example:
         >>> free_folder(Path("/nowhere"), ["mlp", "width", "adam"]).name
         'mlp-width-adam'
+        >>> free_folder(Path("/nowhere"), ["my/model.py", "width", "torch.optim:RMSprop"]).name
+        'model-width-torch.optim-RMSprop'
     """
     number = 1
     while (folder := _numbered(root, names, number)).exists():
@@ -204,6 +206,12 @@ def latest_folder(root: Path, names: Sequence[str]) -> Path:
     return _numbered(root, names, number)
 
 
+def _word(name: str) -> str:
+    """Give a name as part of a folder's name."""
+    plain = Path(name).stem if name.endswith((".py", ".yaml")) else name
+    return plain.replace(":", "-").replace("/", "-")
+
+
 def _numbered(root: Path, names: Sequence[str], number: int) -> Path:
-    stem = "-".join(Path(name).stem for name in names)
+    stem = "-".join(map(_word, names))
     return root / (stem if number == 1 else f"{stem}-{number}")

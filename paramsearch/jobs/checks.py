@@ -4,10 +4,10 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from paramsearch.discovery.curves import workload_at
 from paramsearch.discovery.setting import Setting
 from paramsearch.errors import ParamsearchError, unknown_name
 from paramsearch.tracing.arch import Arch
-from paramsearch.train.workload import prepare
 
 SEEDS = 2**32
 """Seeds lie below this, as those of numpy do."""
@@ -73,4 +73,4 @@ def check_trains(setting: Setting, scales: Sequence[int]) -> None:
         ParamsearchError: It cannot; says where and why.
     """
     for scale in (setting.base_scale, *scales):
-        prepare(setting.arch, setting.task, {setting.axis: scale}, device=setting.device)
+        workload_at(setting, scale)
