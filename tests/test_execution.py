@@ -73,6 +73,7 @@ def test_watched_members_train_like_unwatched_ones(optimizer):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # torch's own compiler
 def test_the_c_compiler_gives_the_numbers_of_an_eager_step():
     eager = trained(workload(), None, Execution(compile=False))
     compiled = trained(workload(), None, Execution(compile=True, chunk=4))
