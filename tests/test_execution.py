@@ -9,8 +9,10 @@ from torch import nn
 
 import paramsearch
 from paramsearch.errors import ParamsearchError
+from paramsearch.probes.critical import CriticalSharpness
 from paramsearch.probes.features import Features
 from paramsearch.probes.update_share import UpdateShare
+from paramsearch.rules.degrees import FORMS
 from paramsearch.rules.rule import Rule
 from paramsearch.tasks.catalog import load_task
 from paramsearch.tracing.arch import Arch, load_arch
@@ -21,6 +23,7 @@ from paramsearch.train.optimizers.table import OPTIMIZERS, optimizer_entry
 from paramsearch.train.population import Member
 from paramsearch.train.recipe import Engine, Execution, Recipe
 from paramsearch.train.schedule import Schedule
+from paramsearch.train.step import Live
 from paramsearch.train.workload import prepare
 
 MEMBERS = [Member(0, 1e-3, 0), Member(0, 3e-3, 1), Member(0, 1e-2, 2), Member(0, 3e-2, 0)]
@@ -36,7 +39,7 @@ def workload(arch="mlp", width=64, dtype=torch.float64, **engine):
 
 def trained(work, recipe=None, execution=None, probes=PROBES, members=MEMBERS):
     recipe = recipe or Recipe("adam", 10)
-    rule = Rule.load("mup", recipe.optimizer)
+    rule = Rule.load("mup" if recipe.optimizer in FORMS.values() else "sp", recipe.optimizer)
     return train(work, [rule], members, recipe, probes, execution=execution)
 
 
@@ -52,12 +55,14 @@ def quick_compiler(monkeypatch):
     monkeypatch.setattr(torch, "compile", quick)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-@pytest.mark.parametrize("size", [4, 8])
+@pytest.mark.parametrize(
+    ("optimizer", "size"), [("sgd", 4), ("adam", 8), ("muon", 4), ("adafactor", 4)]
+)
 def test_a_compiled_step_gives_the_numbers_of_an_eager_one(optimizer, size, quick_compiler):
-    recipe = Recipe(optimizer, 10, schedule=Schedule("cosine", warmup=0.2), clip=1.0)
-    eager = trained(workload(), recipe, Execution(compile=False))
-    compiled = trained(workload(), recipe, Execution(compile=True, chunk=size))
+    recipe = Recipe(optimizer, 14, schedule=Schedule("cosine", warmup=0.2), clip=1.0)
+    probes = [*PROBES, CriticalSharpness(1e-2, frozenset({2, 5}))]
+    eager = trained(workload(width=32), recipe, Execution(compile=False), probes)
+    compiled = trained(workload(width=32), recipe, Execution(compile=True, chunk=size), probes)
     assert_same(compiled, eager, rtol=1e-9, atol=1e-12)
 
 
@@ -70,6 +75,25 @@ def test_watched_members_train_like_unwatched_ones(optimizer):
         train(work, [rule], MEMBERS[:2], recipe, p) for p in ([], [UpdateShare()])
     )
     torch.testing.assert_close(unwatched.losses, watched.losses, rtol=1e-9, atol=1e-12)
+
+
+def recorded(step, live, *_):
+    """What a CUDA graph does: it plays a step back on the tensors that were there at its record."""
+    there = Live(live.stack, live.state, list(live.memories))
+    return lambda batch, factor: step(there, batch, factor)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "muon"])
+def test_a_recording_and_close_looks_at_single_steps_change_the_same_members(
+    optimizer, monkeypatch
+):
+    probes = [UpdateShare(), CriticalSharpness(1e-2, frozenset({2, 5, 6}))]
+    rule = Rule.load("sp").model_copy(update={"optimizer": optimizer})
+    recipe = Recipe(optimizer, 14)
+    expected = train(workload(width=32), [rule], MEMBERS, recipe, probes)
+    monkeypatch.setattr(chunk, "capture", recorded)
+    monkeypatch.setattr(chunk._Chunk, "_records", True)
+    assert_same(train(workload(width=32), [rule], MEMBERS, recipe, probes), expected)
 
 
 @pytest.mark.slow

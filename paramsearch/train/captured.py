@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_flatten
 
 from paramsearch.tasks.task import Batch
 from paramsearch.train.step import Live
@@ -26,15 +25,15 @@ def capture(
     Returns:
         Makes a step with a batch and a factor; gives the losses in memory of their own.
     """
-    changed, _ = tree_flatten(live.tensors())
+    device, changed = live.state.step.device, live.changing()
     saved = [tensor.clone() for tensor in changed]
     inputs = (batch[0].clone(), batch[1].clone(), factor.clone())
-    side = torch.cuda.Stream(live_device(live))
-    side.wait_stream(torch.cuda.current_stream(live_device(live)))
+    side = torch.cuda.Stream(device)
+    side.wait_stream(torch.cuda.current_stream(device))
     with torch.cuda.stream(side):
         for _ in range(_WARM_UP):
             step(live, inputs[:2], inputs[2])
-    torch.cuda.current_stream(live_device(live)).wait_stream(side)
+    torch.cuda.current_stream(device).wait_stream(side)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         losses = step(live, inputs[:2], inputs[2])
@@ -48,8 +47,3 @@ def capture(
         return losses.clone()
 
     return replay
-
-
-def live_device(live: Live) -> torch.device:
-    """Give the device on which members lie."""
-    return live.state.step.device

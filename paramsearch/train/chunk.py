@@ -7,11 +7,11 @@ from torch import Tensor
 
 from paramsearch.tasks.task import Batch
 from paramsearch.train.captured import capture
-from paramsearch.train.compiled import Stepping, in_place
+from paramsearch.train.compiled import Stepping
 from paramsearch.train.outcome import Outcome, outcome
 from paramsearch.train.population import Stack
 from paramsearch.train.probe import Moment
-from paramsearch.train.step import Step, keep
+from paramsearch.train.step import Live, Step, in_place, keep
 
 CHECK_EVERY = 8
 """Steps between looks for diverged members; each makes a GPU wait."""
@@ -84,28 +84,35 @@ class _Chunk:
     def _advance(self, number: int) -> None:
         batch, factor = self._workload.batch(number), self._factors[number]
         if any(probe.looks(number, len(self._factors)) for probe in self._step.probes):
-            losses = self._look(number, batch, factor)
+            # In place, for a recording knows the tensors by where they are.
+            losses = in_place(self._live, lambda live: self._look(live, number, batch, factor))
         else:
             losses = self._fast(batch, factor)
         self._losses[self._rows, number] = losses
 
     def _fast(self, batch: Batch, factor: Tensor) -> Tensor:
-        if self._workload.device.type == "cuda" and self._step.optimizer.pure:
+        if self._records:
             if self._replay is None:
-                self._replay = capture(self._in_place(), self._live, batch, factor)
+                self._replay = capture(self._stay, self._live, batch, factor)
             return self._replay(batch, factor)
         if self._program is not None:
             return self._program(self._live, batch, factor)
         return self._step(self._live, batch, factor)
 
-    def _in_place(self) -> Stepping:
-        """Give the step that leaves every tensor where it is, as a recorded graph needs it."""
-        step = self._step
-        return self._program or (lambda live, batch, factor: in_place(step, live, batch, factor))
+    @property
+    def _records(self) -> bool:
+        """Whether steps are played back from a recording."""
+        return self._workload.device.type == "cuda" and self._step.optimizer.steady
 
-    def _look(self, number: int, batch: Batch, factor: Tensor) -> Tensor:
+    def _stay(self, live: Live, batch: Batch, factor: Tensor) -> Tensor:
+        """Make a step that leaves every tensor where it is, as a recording needs it."""
+        if self._program is not None:
+            return self._program(live, batch, factor)
+        return in_place(live, lambda members: self._step(members, batch, factor))
+
+    def _look(self, live: Live, number: int, batch: Batch, factor: Tensor) -> Tensor:
         """Make one step slowly, so that probes see gradient and update apart."""
-        live, steps = self._live, len(self._factors)
+        steps = len(self._factors)
         change = self._step.change(live, batch, factor)
         moment = self._moment(number, change.grads, change.updates, batch)
         live.memories = [

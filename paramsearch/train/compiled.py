@@ -49,9 +49,9 @@ def compile_step(step: Step, stack: Stack, note: Callable[[str], None]) -> Stepp
     def flat(*values: Tensor) -> list[Tensor]:
         inputs = tree_unflatten(list(values), spec)
         members = _live(inputs, live)
-        before = _changing(members)
+        before = members.changing()
         losses = step(members, inputs["batch"], inputs["factor"])
-        after = _changing(members)
+        after = members.changing()
         replaced[:] = [i for i, old in enumerate(before) if after[i] is not old]
         return [losses, *(after[i] for i in replaced)]
 
@@ -66,7 +66,7 @@ def compile_step(step: Step, stack: Stack, note: Callable[[str], None]) -> Stepp
 
     def run(live: Live, batch: Batch, factor: Tensor) -> Tensor:
         losses, *values = program(*tree_flatten(_inputs(live, batch, factor))[0])
-        changing = _changing(live)
+        changing = live.changing()
         for index, value in zip(replaced, values, strict=True):
             changing[index].copy_(value)
         return losses
@@ -94,27 +94,3 @@ def _live(inputs: dict[str, Any], like: Live) -> Live:
     hyper = like.stack.hyper._replace(lr=lr, weight_decay=weight_decay, eps=eps)
     stack = Stack(inputs["params"], inputs["multipliers"], hyper)
     return Live(stack, State(inputs["slots"], inputs["step"]), inputs["memories"])
-
-
-def _changing(live: Live) -> list[Tensor]:
-    return tree_flatten(live.tensors())[0]
-
-
-def in_place(step: Step, live: Live, batch: Batch, factor: Tensor) -> Tensor:
-    """Make a step so that every tensor of the members stays where it is in memory.
-
-    Args:
-        step: The step.
-        live: The members; as objects they are left as they are.
-        batch: The training batch.
-        factor: The schedule's, a tensor without dimensions.
-
-    Returns:
-        The losses before the step, (members,).
-    """
-    members = Live(live.stack, live.state, live.memories)
-    losses = step(members, batch, factor)
-    for old, new in zip(_changing(live), _changing(members), strict=True):
-        if new is not old:
-            old.copy_(new)
-    return losses

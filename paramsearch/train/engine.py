@@ -110,8 +110,8 @@ def strategy(
     Returns:
         Whether steps are compiled, and how many members train at once.
     """
-    pure = optimizer_entry(recipe.optimizer).make(workload.tensors).pure
-    possible = pure and workload.backend.name == "stacked"
+    steady = optimizer_entry(recipe.optimizer).make(workload.tensors).steady
+    possible = steady and workload.backend.name == "stacked"
     compiles = False if not possible else execution.compile
     if execution.chunk is not None and compiles is not None:
         return compiles, execution.chunk

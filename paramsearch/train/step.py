@@ -1,12 +1,13 @@
 """One step of many members: forward, backward, clipping, optimizer, and what probes add up."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.func import grad_and_value
+from torch.utils._pytree import tree_flatten
 
 from paramsearch.tasks.task import Batch
 from paramsearch.train.clip import clip
@@ -36,13 +37,18 @@ class Live:
         return len(next(iter(self.stack.params.values())))
 
     def tensors(self) -> dict[str, Any]:
-        """Give the tensors that a step changes, as one nest."""
+        """Give the tensors that a step changes, as one nest whose order does not change with it."""
+        slots = {slot: _sorted(values) for slot, values in sorted(self.state.slots.items())}
         return {
-            "params": self.stack.params,
-            "slots": self.state.slots,
+            "params": _sorted(self.stack.params),
+            "slots": slots,
             "step": self.state.step,
-            "memories": self.memories,
+            "memories": [_sorted(memory) for memory in self.memories],
         }
+
+    def changing(self) -> list[Tensor]:
+        """Give the same tensors in a row."""
+        return tree_flatten(self.tensors())[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +152,24 @@ class Step:
         return Live(stack, self.optimizer.init(stack.params), [{} for _ in self.probes])
 
 
+def in_place(live: Live, step: Callable[[Live], Tensor]) -> Tensor:
+    """Make a step so that every tensor of the members stays where it is in memory.
+
+    Args:
+        live: The members; as objects they are left as they are.
+        step: Makes a step of members, and may replace their tensors by new ones.
+
+    Returns:
+        What the step gives.
+    """
+    members = Live(live.stack, live.state, live.memories)
+    losses = step(members)
+    for old, new in zip(live.changing(), members.changing(), strict=True):
+        if new is not old:
+            old.copy_(new)
+    return losses
+
+
 def keep(live: Live, rows: Tensor) -> Live:
     """Leave only some of the members, in the given order; of members that no probe watches.
 
@@ -169,6 +193,10 @@ def keep(live: Live, rows: Tensor) -> Live:
 def _of(name: str, slots: dict[str, Tensors]) -> dict[str, Tensors]:
     """Give what an optimizer remembers of one tensor."""
     return {s: {name: values[name]} if name in values else {} for s, values in slots.items()}
+
+
+def _sorted(values: Tensors) -> Tensors:
+    return dict(sorted(values.items()))
 
 
 def _take(values: Any, rows: Tensor) -> Tensors:

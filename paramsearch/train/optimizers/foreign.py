@@ -78,4 +78,4 @@ def _optimizer(name: str, settings: tuple[str, ...], way: Way) -> Optimizer:
     ) -> tuple[Tensors, State]:
         return runs[0].update(grads, params, hyper), State({}, state.step + 1)
 
-    return Optimizer(init, update, pure=False)
+    return Optimizer(init, update, pure=False, steady=False)

@@ -50,13 +50,16 @@ class Optimizer(NamedTuple):
         update: ``update(grads, state, params, hyper) -> (updates, state)``; called once per step;
             the caller adds the updates to the parameters. It may reuse the storage of the old
             state, which must not be used again, but never that of the gradients or parameters.
-        pure: Whether the state says all, so that the update can be compiled and members can be
-            taken out between steps; False for optimizers that keep a memory of their own.
+        pure: Whether the state says all, so that members can be taken out between steps; False for
+            optimizers that keep a memory of their own.
+        steady: Whether every update makes the same operations, whatever the values, so that it can
+            be compiled or recorded.
     """
 
     init: Callable[[Tensors], State]
     update: Callable[[Tensors, State, Tensors, Hyper], tuple[Tensors, State]]
     pure: bool = True
+    steady: bool = True
 
 
 def zeros(params: Tensors) -> Tensors:

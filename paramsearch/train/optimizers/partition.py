@@ -44,7 +44,8 @@ def partition(label: Callable[[str], str], parts: Mapping[str, Optimizer]) -> Op
     def _of(key: str, tensors: Tensors) -> Tensors:
         return {name: tensor for name, tensor in tensors.items() if label(name) == key}
 
-    return Optimizer(init, update)
+    steady = all(part.steady for part in parts.values())
+    return Optimizer(init, update, steady=steady)
 
 
 def _merged(states: list[State]) -> dict[str, Tensors]:

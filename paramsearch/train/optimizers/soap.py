@@ -1,7 +1,7 @@
 """SOAP: Adam in the slowly turning eigenbasis of Shampoo (Vyas et al. 2024, arXiv 2409.11321)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -104,7 +104,7 @@ def _soap(tensors: dict[str, TensorInfo], betas: tuple[float, float], frequency:
             )
         return updates, State(slots, step)
 
-    return Optimizer(init, update)
+    return Optimizer(init, update, steady=False)
 
 
 def _turned(tensor: TensorInfo) -> list[str]:
@@ -137,22 +137,10 @@ def _turn(matrices: Tensor, bases: Mapping[str, Tensor | None], back: bool = Fal
 
 
 def _refreshed(due: Tensor, factors: Tensors, bases: Tensors) -> Tensors:
-    """Make one power iteration on every basis when it is due.
-
-    A compiled update carries both branches and takes one at run time; otherwise Python chooses.
-    """
-
-    def iterate(factors: Tensors, bases: Tensors) -> Tensors:
-        return {name: _iterated(factors[name], basis) for name, basis in bases.items()}
-
-    def keep(factors: Tensors, bases: Tensors) -> Tensors:
-        return {name: basis.clone() for name, basis in bases.items()}
-
-    if not bases:
-        return {}
-    if torch.compiler.is_compiling():
-        return cast(Any, torch).cond(due, iterate, keep, (factors, bases))
-    return iterate(factors, bases) if due else bases
+    """Make one power iteration on every basis when it is due."""
+    if not bases or not due:
+        return bases
+    return {name: _iterated(factors[name], basis) for name, basis in bases.items()}
 
 
 def _iterated(factor: Tensor, basis: Tensor) -> Tensor:
