@@ -129,6 +129,7 @@ arch = paramsearch.Arch(
     build=GPT,
     axes={"width": 32, "depth": 2, "heads": 2, "ffn": 4},  # ffn: of hidden layers, in widths
     task="bytes",
+    vocabulary=64,  # base of that axis; the task's own where it is not scaled
     options={
         "norm": ("layer", "rms"),
         "mlp": ("gelu", "swiglu"),

@@ -1,8 +1,7 @@
 """Depth-recurrent transformer: a core of blocks with shared weights, applied many times.
 
-Geiping et al., 2025, arXiv 2502.05171. A prelude turns tokens into e. The core repeats
-``s <- core(A [s; e])``, from s = 0, with a linear adapter A that puts e in every time. A coda reads
-the last state out. Depth costs no parameters: axis ``loops`` changes no shape.
+A prelude turns tokens into e, a core repeats ``s <- core(A [s; e])`` from s = 0, with a linear
+adapter A, a coda reads s out (Geiping et al., 2025, arXiv 2502.05171). ``loops`` changes no shape.
 """
 
 from types import SimpleNamespace as Config
@@ -14,10 +13,9 @@ from torch.nn.functional import gelu, silu
 import paramsearch
 
 
-def make_norm(c: Config) -> nn.Module:
+def make_norm(c: Config, width: int) -> nn.Module:
     """Make the norm that the options ask for."""
-    rms = c.norm == "rms"
-    return nn.RMSNorm(c.width, c.eps) if rms else nn.LayerNorm(c.width, c.eps, bias=False)
+    return nn.RMSNorm(width, c.eps) if c.norm == "rms" else nn.LayerNorm(width, c.eps, bias=c.bias)
 
 
 class Block(nn.Module):
@@ -33,21 +31,21 @@ class Block(nn.Module):
         self.shape, self.copies = (-1, size), c.heads // kv_heads
         self.scale = 4 / size if c.attention_scale == "mup" else size**-0.5
         hidden, shared = round(c.ffn * c.width), kv_heads * size
-        self.attention_norm = make_norm(c)
-        self.query = nn.Linear(c.width, c.width, bias=False)
-        self.key = nn.Linear(c.width, shared, bias=False)
-        self.value = nn.Linear(c.width, shared, bias=False)
-        self.out = nn.Linear(c.width, c.width, bias=False)
-        self.mlp_norm = make_norm(c)
-        self.gate = nn.Linear(c.width, hidden, bias=False) if c.mlp == "swiglu" else None
-        self.up = nn.Linear(c.width, hidden, bias=False)
-        self.down = nn.Linear(hidden, c.width, bias=False)
-        future = torch.ones(c.context, c.context).triu(1).bool()
+        self.attention_norm = make_norm(c, c.width)
+        self.query = nn.Linear(c.width, c.width, bias=c.bias)
+        self.key, self.value = (nn.Linear(c.width, shared, bias=c.bias) for _ in range(2))
+        self.out = nn.Linear(c.width, c.width, bias=c.bias)
+        self.query_norm = make_norm(c, size) if c.qk_norm else nn.Identity()
+        self.key_norm = make_norm(c, size) if c.qk_norm else nn.Identity()
+        self.mlp_norm = make_norm(c, c.width)
+        self.gate = nn.Linear(c.width, hidden, bias=c.bias) if c.mlp == "swiglu" else None
+        self.up = nn.Linear(c.width, hidden, bias=c.bias)
+        self.down = nn.Linear(hidden, c.width, bias=c.bias)
         speeds = 1 / c.theta ** (torch.arange(0, size, 2) / size)
         angles = torch.arange(c.context)[:, None] * speeds  # (context, size / 2)
         turns = torch.stack([angles.cos(), angles.sin()]) if c.encoding == "rotary" else None
-        self.register_buffer("future", future, persistent=False)
-        self.register_buffer("turns", turns, persistent=False)
+        self.register_buffer("future", torch.ones(c.context, c.context).triu(1).bool(), False)
+        self.register_buffer("turns", turns, False)  # of both, nothing in the state dict
 
     def forward(self, x: Tensor) -> Tensor:
         """Map the stream (batch, context, width) to the stream."""
@@ -60,15 +58,16 @@ class Block(nn.Module):
         """Mix positions, each with those before it."""
         layers = self.query, self.key, self.value  # each gives (batch, heads, context, size)
         q, k, v = (f(x).unflatten(-1, self.shape).transpose(-3, -2) for f in layers)
-        if self.turns is not None:
-            q, k = self.rotate(q), self.rotate(k)
+        q, k = self.rotate(self.query_norm(q)), self.rotate(self.key_norm(k))
         if self.copies > 1:
             k, v = (t.repeat_interleave(self.copies, dim=-3) for t in (k, v))
         weights = (q @ k.mT * self.scale).masked_fill(self.future, -torch.inf).softmax(dim=-1)
         return self.out((weights @ v).transpose(-3, -2).flatten(-2))
 
     def rotate(self, x: Tensor) -> Tensor:
-        """Turn each pair of dimensions by an angle that grows with the position."""
+        """Turn each pair of dimensions by an angle that grows with the position, if asked for."""
+        if self.turns is None:
+            return x
         (a, b), (cos, sin) = x.chunk(2, dim=-1), self.turns
         return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1)
 
@@ -78,7 +77,7 @@ class LoopedGPT(nn.Module):
 
     ``sampled``: in training, a sequence has its own number of loops, 1 to ``2 * loops - 1``, drawn
     from its tokens: the same at every scale, for every member and after a resume. ``loops`` and
-    ``backprop`` may be set between steps, as a curriculum does. ``settings``: what `arch` lists.
+    ``backprop`` may be set between steps. ``settings``: what `arch` lists.
     """
 
     def __init__(
@@ -92,12 +91,12 @@ class LoopedGPT(nn.Module):
         self.loops, self.sampled, self.backprop = c.loops, c.sampled, c.backprop
         self.embed = nn.Embedding(vocabulary, c.width)
         self.position = nn.Embedding(inputs, c.width) if c.encoding == "learned" else None
-        self.prelude, self.core, self.coda = (
-            nn.Sequential(*(Block(c) for _ in range(count)))
-            for count in (c.prelude, c.depth, c.coda)
+        stacks = (
+            nn.Sequential(*(Block(c) for _ in range(n))) for n in (c.prelude, c.depth, c.coda)
         )
+        self.prelude, self.core, self.coda = stacks
         self.adapter = nn.Linear(2 * c.width, c.width, bias=False)
-        self.norm = make_norm(c)
+        self.norm = make_norm(c, c.width)
         self.readout = nn.Linear(c.width, outputs, bias=False)
         nn.init.normal_(self.readout.weight, std=0.02)  # starts near log(outputs)
 
@@ -131,6 +130,7 @@ arch = paramsearch.Arch(
     build=LoopedGPT,
     axes={"width": 32, "depth": 1, "loops": 4},
     task="bytes",
+    vocabulary=64,
     options={
         "heads": 2,  # each width / heads wide
         "prelude": 1,  # blocks before the core
@@ -142,6 +142,8 @@ arch = paramsearch.Arch(
         "encoding": ("rotary", "learned"),
         "attention_scale": ("mup", "standard"),
         "kv_heads": None,
+        "qk_norm": False,
+        "bias": False,
         "ffn": 4.0,  # hidden size of a feed-forward layer, in widths
         "eps": 1e-6,  # of norms
         "theta": 1e4,  # the slowest turn of rotary positions takes about 2 pi theta of them

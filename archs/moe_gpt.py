@@ -139,6 +139,7 @@ arch = paramsearch.Arch(
     build=MoEGPT,
     axes={"width": 32, "depth": 2, "experts": 4},
     task="bytes",
+    vocabulary=64,
     options={
         "heads": 2,
         "ffn": 2,

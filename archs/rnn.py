@@ -58,4 +58,4 @@ class RNN(nn.Module):
         return self.readout(h[:, -1] if self.last_only else h)
 
 
-arch = paramsearch.Arch(build=RNN, axes={"width": 32, "depth": 1}, task="bytes")
+arch = paramsearch.Arch(build=RNN, axes={"width": 32, "depth": 1}, task="bytes", vocabulary=64)

@@ -87,4 +87,6 @@ class SSM(nn.Module):
         return self.readout(self.norm(x[:, -1] if self.last_only else x))
 
 
-arch = paramsearch.Arch(build=SSM, axes={"width": 32, "depth": 2, "state": 8}, task="bytes")
+arch = paramsearch.Arch(
+    build=SSM, axes={"width": 32, "depth": 2, "state": 8}, task="bytes", vocabulary=64
+)

@@ -36,6 +36,10 @@ class FakeEvaluator:
     def base(self):
         return BaseCurve(32, LRS, [[1.0], [0.5], [float("inf")]], 0.02, 0.02, 0.5)
 
+    def solve(self, encoding, seeds):
+        start = [variable.start for variable in encoding.variables]
+        return {"values": start, "measured": start}
+
     def evaluate(self, rules, seeds):
         if self.stop_after is not None and len(self.calls) >= self.stop_after:
             raise KeyboardInterrupt

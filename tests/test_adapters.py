@@ -50,7 +50,7 @@ def traced(kind: str, axis: str | None = None) -> Trace:
 @pytest.mark.parametrize("axis", ["width", "depth"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_groups_are_the_same_at_every_scale(hugging, kind, axis):
-    for by in ("role", "place"):
+    for by in ("role", "module"):
         assert list(traced(kind, axis).groups(by)) == list(traced(kind).groups(by))
     assert not traced(kind).unused
 

@@ -122,5 +122,5 @@ def test_models_of_timm(name):
     arch, task = load_arch(f"timm:{name}"), load_task("digits")
     for axis, size in arch.axes.items():
         scaled = trace(arch, task=task, scale={axis: 2 * size})
-        assert list(scaled.groups("place")) == list(trace(arch, task=task).groups("place"))
+        assert list(scaled.groups("module")) == list(trace(arch, task=task).groups("module"))
     assert prepare(arch, task, {}).backend.name == "stacked"

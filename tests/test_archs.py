@@ -60,7 +60,7 @@ def test_roles(name):
 )
 def test_groups_are_the_same_at_every_scale(name, axis):
     base, scaled = traced(name), traced(name, axis)
-    for by in ("role", "place"):
+    for by in ("role", "module"):
         assert list(scaled.groups(by)) == list(base.groups(by))
 
 

@@ -233,11 +233,12 @@ def test_groups(name, expected):
     assert set(trace(name).groups()) == expected
 
 
-def test_places_in_vit_tell_query_and_key_from_value_and_out():
-    found = trace("vit", scale={"depth": 3}).groups("place")
-    hidden = [tensors for name, tensors in found.items() if name.startswith("hidden")]
-    assert [len(tensors) for tensors in hidden] == [6, 3, 3, 3, 3]
-    assert {t.name.split(".")[3] for t in hidden[0]} == {"query", "key"}
+def test_modules_in_vit_are_apart_and_the_same_in_every_block():
+    found = trace("vit", scale={"depth": 3}).groups("module")
+    hidden = {name: ts for name, ts in found.items() if ts[0].role == "hidden"}
+    parts = [f"attention.{part}" for part in ("query", "key", "value", "out")]
+    assert list(hidden) == [*parts, "up", "down"]
+    assert all(len(tensors) == 3 for tensors in hidden.values())
 
 
 def test_heads_of_vit_widen_attention_alone():

@@ -147,7 +147,7 @@ def test_the_default_folder_is_new_each_time(tmp_path, monkeypatch):
         ([*SEARCH, "--device", "tpu9"], "device 'tpu9' cannot be used"),
         ([*SEARCH, "--budget", "0"], "budget must be at least 1 trial; received 0"),
         ([*SEARCH, "--resume"], "holds no run to resume"),
-        (["search", "mlp", "--axis", "depth"], "no shipped space is named like axis 'depth'"),
+        (["search", "gpt", "--axis", "heads"], "no shipped space is named like axis 'heads'"),
         (["search", "mlp", "--axis", "depth", "--space", "width"], "choose another --space"),
         (["search", "mlp", "--axis", "height", "--space", "width"], "'height'"),
         (["verify", "mup", "--scales", "a,b"], "--scales must be whole numbers"),
@@ -249,7 +249,7 @@ def test_the_documented_json_of_search_is_there(tmp_path):
 
 
 def test_the_documented_json_of_trace_is_there():
-    traced = json.loads(run("trace", "mlp", "--json").stdout)
+    traced = json.loads(run("trace", "resmlp", "--json").stdout)
     assert documented("trace") <= keys(traced) and set(traced) <= documented("trace")
 
 

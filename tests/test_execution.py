@@ -97,7 +97,7 @@ def test_a_recording_and_close_looks_at_single_steps_change_the_same_members(
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # torch's own compiler
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's compiler imports distutils
 def test_the_c_compiler_gives_the_numbers_of_an_eager_step():
     eager = trained(workload(), None, Execution(compile=False))
     compiled = trained(workload(), None, Execution(compile=True, chunk=4))

@@ -1,8 +1,15 @@
+from dataclasses import replace
+
+import networkx as nx
 import pytest
 from nasty_models import ConvNet, Numbers, Transformer, Words
+from torch import nn
 
 from paramsearch.errors import ParamsearchError
-from paramsearch.tracing.arch import Arch, load_arch
+from paramsearch.rules.matching import separating_matches
+from paramsearch.tracing.arch import Arch
+from paramsearch.tracing.groups import module_groups
+from paramsearch.tracing.names import patterns, telling
 from paramsearch.tracing.trace import trace
 
 TRANSFORMER = Arch(Transformer, {"width": 8, "heads": 2, "depth": 2}, name="transformer")
@@ -30,31 +37,98 @@ def test_residual_vectors_stand_apart():
     assert found["input.bias"] == "vector.linear"
 
 
-def test_places_split_what_a_block_holds():
-    found = members(trace("resmlp").groups("place"))
-    assert found["blocks.up.weight"] == "hidden.1"
-    assert found["blocks.down.weight"] == "hidden.2"
-    assert found["blocks.norm.weight"] != found["blocks.norm.bias"]
-    found = members(trace(TRANSFORMER, task=Words()).groups("place"))
-    blocks = [group for name, group in found.items() if name.startswith("blocks")]
-    assert len(blocks) == len(set(blocks)) == 7
+def test_modules_split_what_a_block_holds():
+    found = members(trace(TRANSFORMER, task=Words()).groups("module"))
+    assert found == {
+        "position": "position",
+        "embed.weight": "embed",
+        "blocks.scale": "blocks.scale",
+        "blocks.norm1.gain": "norm1.gain",
+        "blocks.norm2.gain": "norm2.gain",
+        "blocks.qkv.weight": "qkv",
+        "blocks.out.weight": "out",
+        "blocks.gate_up.weight": "gate_up",
+        "blocks.down.weight": "down",
+        "norm.weight": "norm",
+        "norm.bias": "norm.bias",
+        "readout.weight": "readout",
+        "readout.bias": "readout.bias",
+    }
 
 
-def test_a_bias_is_placed_with_its_weight():
-    found = members(trace("mlp").groups("place"))
-    assert found["input.bias"] == "vector.input"
-    assert found["hidden.bias"] == "vector.hidden"
-    assert found["hidden.weight"] == "hidden"
+def test_a_tensor_is_a_group_of_its_own():
+    found = trace("resmlp")
+    assert found.groups("tensor").keys() == {tensor.name for tensor in found.tensors}
+    assert all([t.name for t in ts] == [name] for name, ts in found.groups("tensor").items())
 
 
-@pytest.mark.parametrize("by", ["role", "place"])
-@pytest.mark.parametrize("arch", ["mlp", "resmlp", "transformer"])
-def test_groups_are_the_same_at_every_scale(arch, by):
-    task = Words() if arch == "transformer" else Numbers()
-    arch = TRANSFORMER if arch == "transformer" else load_arch(arch)
-    base = members(trace(arch, task=task).groups(by))
-    for scale in ({"width": 64}, {"depth": 5}, {"width": 16, "depth": 9}):
-        assert members(trace(arch, task=task, scale=scale).groups(by)) == base
+class Stack(nn.Module):
+    """Layers that only numbers tell apart: two in each block, and a head of three."""
+
+    def __init__(self, inputs: int, outputs: int, width: int, depth: int):
+        super().__init__()
+        self.blocks = nn.ModuleList(
+            nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width))
+            for _ in range(depth)
+        )
+        sizes = [(inputs, width), (width, width), (width, outputs)]
+        self.net = nn.ModuleList(nn.Linear(a, b, bias=False) for a, b in sizes)
+
+    def forward(self, x):
+        x = self.net[0](x)
+        for block in self.blocks:
+            x = x + block(x)
+        return self.net[2](self.net[1](x).relu())
+
+
+STACK = Arch(Stack, {"width": 8, "depth": 2})
+NAMES = ["blocks.0", "blocks.0.bias", "blocks.2", "blocks.2.bias"]
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_numbers_that_count_no_blocks_stay_in_names(depth):
+    found = trace(STACK, task=Numbers(), scale={"depth": depth}).groups("module")
+    assert list(found) == [*NAMES, "net.input", "net.hidden", "net.output"]
+    matches = separating_matches(found)
+    assert [match.name for match in matches["blocks.2"]] == ["blocks.*.2.weight"]
+    assert [match.name for match in matches["blocks.2.bias"]] == ["blocks.*.2.bias"]
+    assert [(m.role, m.residual, m.name) for m in matches["net.hidden"]] == [
+        ("hidden", False, None)
+    ]
+
+
+def test_roles_tell_apart_what_names_do_not():
+    tensors = trace(STACK, task=Numbers()).tensors
+    net = [replace(t, residual=True) for t in tensors if t.name.startswith("net")]
+    groups = {"a": [net[1]], "b": [net[2], replace(net[2], name="net.7.weight")],
+              "c": [replace(net[2], name="head.weight")]}  # fmt: skip
+    found = separating_matches(groups)["b"]
+    assert [(match.role, match.name) for match in found] == [("output", "net.*.weight")]
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["wte.weight", "head.weight"], ["wte", "head"]),
+        (["m.wte.weight", "m.h.0.fc.weight", "lm.weight"], ["wte", "fc", "lm"]),
+        (["a.h.0.q.weight", "b.h.0.q.weight"], ["a.q", "b.q"]),
+        (["h.0.norm.weight", "norm.weight"], ["h.norm", "norm"]),
+        (["h.0.scale", "h.0.q.bias"], ["h.scale", "q.bias"]),
+    ],
+)
+def test_names_that_a_person_would_choose(names, expected):
+    assert list(module_groups(dict.fromkeys(names, "hidden"), nx.DiGraph()).values()) == expected
+
+
+def test_query_and_key_are_apart_though_their_place_is_the_same():
+    roles = {"h.0.q.weight": "hidden", "h.1.q.weight": "hidden", "h.0.k.weight": "hidden"}
+    assert list(module_groups(roles, nx.DiGraph()).values()) == ["q", "q", "k"]
+
+
+def test_no_number_that_varies_can_tell():
+    assert telling([("0",), ("1",)], [("2",)]) is None
+    assert patterns(["net.0.w", "net.2.w"], ["net.4.w"]) is None
+    assert patterns(["a[0].w"], []) == ("a[[]0].w",)
 
 
 def test_unknown_grouping():

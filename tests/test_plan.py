@@ -69,7 +69,11 @@ def store(tmp_path):
 
 
 def wide():
-    return tiny(step=0.5)
+    """Three scales over a factor of 4, as the solver needs them."""
+    about = tiny(step=0.5)
+    fidelity = about.objective.fidelity.model_copy(update={"ratios": (1, 2, 4)})
+    objective = about.objective.model_copy(update={"fidelity": fidelity})
+    return dataclasses.replace(about, objective=objective)
 
 
 SEARCHES = [(wide, True), (tracked, False)]
@@ -86,9 +90,7 @@ def test_a_search_makes_no_more_than_the_bound(store, make, solve):
     told = expected(asked, about.objective, counts, 0)
     most = at_most(asked, about.objective, counts, 0)
     assert told.member_steps / 2 < evaluator.member_steps <= most.member_steps
-    explored = sum(trial.stage in ("solve", "search") for trial in store.trials())
-    bound = sum(r.rules * r.times for r in told.rounds if r.stage in ("solve", "search"))
-    assert bound - (1 + 10 * 3) * solve <= explored <= bound
+    assert sum(trial.stage == "search" for trial in store.trials()) == 4
 
 
 @pytest.mark.parametrize("noise", [0.01, 1.0])
@@ -115,8 +117,8 @@ def test_the_grid_bounds_what_a_search_can_train():
 
 
 def test_the_solver_is_counted_only_where_it_runs():
-    stages = {
-        solve: {r.stage for r in expected(settings(solve=solve), TRANSFER, COUNTS, 0).rounds}
+    made = {
+        solve: expected(settings(solve=solve), TRANSFER, COUNTS, 0).member_steps
         for solve in (True, False)
     }
-    assert stages[True] - stages[False] == {"solve"}
+    assert made[True] > 1.01 * made[False]

@@ -9,18 +9,87 @@ from paramsearch.tracing.tensor import ROLES, TensorInfo
 
 LAYERS = ("input", "hidden", "output")
 PUBLISHED = ["sp", "ntk", "ntk-lazy", "mean-field", "mup"]
+WIDTH = [*PUBLISHED, *(f"{name}-sgd" for name in PUBLISHED)]
+
+# Rules over width and depth: optimizer, and power of the depth with which branches are multiplied.
+DEPTH = {
+    "depth-mup": ("adam", -0.5),
+    "depth-mup-sgd": ("sgd", -0.5),
+    "completep": ("adamw", -1),
+    "completed-p": ("adamw", -1),
+    "u-mup": ("adamw-independent", -0.5),
+    "muon-spectral": ("muon", -1),
+}
 
 
-def test_all_are_there_for_both_optimizers():
-    assert names("rule") == sorted(PUBLISHED + [f"{name}-sgd" for name in PUBLISHED])
+def test_all_are_there():
+    assert names("rule") == sorted([*WIDTH, *DEPTH])
 
 
 @pytest.mark.parametrize("name", names("rule"))
 def test_file_is_complete(name):
     rule = Rule.load(name)
-    assert rule.name == name and rule.description and rule.source and rule.axes == ("width",)
-    assert [group.match for group in rule.groups] == [Match(role=role) for role in ROLES]
+    assert rule.name == name and rule.description and "arXiv" in rule.source
+    everywhere = [group.match.role for group in rule.groups if group.match.residual is None]
+    assert sorted(everywhere) == sorted(ROLES)
+    assert rule.groups[-1].match.residual is None
+
+
+@pytest.mark.parametrize("name", WIDTH)
+def test_rules_over_width(name):
+    rule = Rule.load(name)
     assert rule.optimizer == ("sgd" if name.endswith("-sgd") else "adam")
+    assert rule.axes == ("width",)
+    assert [group.match for group in rule.groups] == [Match(role=role) for role in ROLES]
+
+
+@pytest.mark.parametrize("name", DEPTH)
+def test_rules_over_depth(name):
+    rule = Rule.load(name)
+    branch = [site.multiplier for site in rule.sites if site.match.site == "branch"]
+    assert (rule.optimizer, branch) == (DEPTH[name][0], [{"depth": DEPTH[name][1]}])
+    assert rule.axes == ("width", "depth")
+
+
+@pytest.mark.parametrize("name", names("rule"))
+def test_who_scales_attention_logits(name):
+    """By 1 / d where the source says so, TP-V and those that build upon it."""
+    says = name.startswith("mup") or name in DEPTH
+    logits = [site.multiplier for site in Rule.load(name).sites if site.match.site == "logits"]
+    assert logits == ([{"width": -0.5}] if says else [])
+
+
+@pytest.mark.parametrize("name", DEPTH)
+def test_learning_rates_inside_branches(name):
+    """The power alpha of branches and gamma of updates add up to 1 with Adam and Muon."""
+    rule = Rule.load(name)
+    inside = [g for g in rule.groups if g.match.residual] or rule.groups
+    found = {group.exponent("lr", "depth") for group in inside}
+    assert found == {0.0 if name.endswith("sgd") else -1 - DEPTH[name][1]}
+
+
+# u-muP, Table 2, in its own gauge: multiplier, init and LR of weights.
+U_MUP = {"input": (0, 0, -1 / 2), "hidden": (-1 / 2, 0, -1 / 2), "output": (-1, 0, 0)}
+
+
+@pytest.mark.parametrize("role", U_MUP)
+def test_u_mup_has_the_form_of_the_paper(role):
+    groups = [group for group in Rule.load("u-mup").groups if group.match.role == role]
+    found = {
+        tuple(group.exponent(q, "width") for q in ("multiplier", "init", "lr")) for group in groups
+    }
+    assert found == {U_MUP[role]}
+
+
+# Over width alone and up to gauge, decay and eps: depth rules are muP, u-muP but for the embedding.
+def test_rules_over_depth_are_mup_over_width():
+    mup = {role: effective("mup")[role] for role in ROLES}
+    for name in ("depth-mup", "completep", "completed-p"):
+        assert effective(name) == mup, name
+    embedding = effective("u-mup")["input"]
+    assert effective("u-mup") == {**mup, "input": embedding} and embedding == (0, -1 / 2)
+    assert effective("depth-mup-sgd") == effective("mup-sgd")
+    assert effective("muon-spectral") == {**mup, "hidden": (-1 / 2, 0)}
 
 
 def effective(name: str) -> dict[str, tuple[float, float]]:

@@ -24,6 +24,9 @@ GPTS = [
     ("gpt:llama", {}),
     ("gpt:llama", {"heads": 4, "heads_per_width": 4, "kv_heads": 2, "attention_scale": "standard"}),
     ("gpt", {"mlp": "swiglu", "width": 64, "ffn": 2}),
+    ("gpt", {"bias": True}),
+    ("gpt:llama", {"bias": True, "qk_norm": True}),
+    ("gpt", {"qk_norm": True, "bias": True, "heads": 4, "heads_per_width": 4, "kv_heads": 2}),
 ]
 
 
@@ -31,7 +34,7 @@ def gpt(name: str, options: Any) -> tuple[Donor, Any]:
     """A donor, and the same model with the kept layers alone."""
     arch = load_arch(name, {**options, "depth": LAYERS})
     with seeded():
-        state = arch.model(DIMS).state_dict()
+        state = {k: v + 0.1 * torch.randn_like(v) for k, v in arch.model(DIMS).state_dict().items()}
     dropped = arch.model(DIMS, {"depth": 4})
     dropped.load_state_dict(drop_layers(state, PARTS.kept(LAYERS)))
     return gpt_donor(state, arch), dropped
@@ -77,9 +80,11 @@ def test_one_pass_is_the_layer_dropped_gpt(name, options):
     assert torch.equal(logits(looped(donor)), logits(dropped))  # A = [0 | I]
 
 
-@pytest.mark.parametrize("tied", [False, True])
-def test_one_pass_is_the_layer_dropped_llama(tied):
-    donor, dropped = llama(tie_word_embeddings=tied)
+@pytest.mark.parametrize(
+    "more", [{}, {"tie_word_embeddings": True}, {"attention_bias": True, "mlp_bias": True}]
+)
+def test_one_pass_is_the_layer_dropped_llama(more):
+    donor, dropped = llama(**more)
     assert conversion_gap(looped(donor, adapter="random"), dropped, TOKENS) == 0
     assert torch.equal(logits(looped(donor)), logits(dropped))
 
@@ -184,10 +189,9 @@ def test_a_retrofitted_model_trains():
         (lambda: Curriculum(0, 10), "curriculum: most: received 0; allowed: at least 1"),
         (lambda: looped(gpt("gpt", {})[0], adapter="zero"), "unknown adapter 'zero'"),
         (lambda: looped(gpt("gpt", {})[0], context=13), "received 13; allowed: at most the 12 pos"),
-        (lambda: gpt("gpt", {"bias": True}), "donor gpt: bias: received True; allowed: False"),
         (lambda: gpt("gpt", {"encoding": "alibi"}), "received 'alibi'; allowed: 'rotary' or 'lea"),
         (lambda: gpt("gpt", {"heads": 4}), "donor gpt: width of attention: received 64; allowed"),
-        (lambda: llama(attention_bias=True), "donor llama: attention_bias: received True"),
+        (lambda: llama(attention_bias=True), "mlp_bias beside attention_bias: received False; all"),
         (lambda: llama(head_dim=16), "donor llama: head_dim: received 16; allowed: 8"),
     ],
 )

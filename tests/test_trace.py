@@ -110,8 +110,15 @@ def test_generator_and_model_are_left_alone():
 
 def test_json():
     data = json.loads(json.dumps(trace("mlp").to_json()))
-    keys = {"name", "shape", "op", "role", "fan_in", "fan_out", "axes", "group"}
+    keys = {"name", "shape", "op", "role", "fan_in", "fan_out", "axes", "group", "stack"}
     assert keys <= set(data["tensors"][0])
+    assert data["tensors"][0]["roles"] == {"width": "input"}
+    assert [(t["branches"], t["block"]) for t in data["tensors"][:3]] == [
+        (0, None),
+        (0, None),
+        (0, 0),
+    ]
+    assert data["modules"]["hidden.bias"] == ["hidden.0.bias"]
     assert data["tensors"][0]["axes"] == {"width": [1.0, 0.0]}
 
 
@@ -122,6 +129,18 @@ def test_table_shows_tensors_groups_and_repeats():
     assert "blocks.0-3.down.weight" in text
     assert "30 tensors in 8 groups" in text and "vector.norm.residual" in text
     assert "+ blocks.0.norm.weight,bias → blocks.0.up" in text and "(x 4)" in text
+    assert "blocks.*: 4 blocks, 4 residual branches in series" in text
+
+
+def test_table_shows_modules_tensors_and_what_is_open():
+    console = Console(width=140, file=io.StringIO(), record=True)
+    console.print(render_trace(trace("resmlp"), "module"))
+    console.print(render_trace(trace("resmlp"), "tensor"))
+    console.print(render_trace(nasty(Raw)))
+    text = console.export_text()
+    assert "30 tensors in 12 groups" in text and "30 tensors in 30 groups" in text
+    assert "blocks.2.down.weight" in text and "up.bias" in text
+    assert "not decided" in text and "forgotten: no gradient was seen" in text
 
 
 class Broken(nn.Linear):

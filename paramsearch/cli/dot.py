@@ -1,14 +1,7 @@
 """The graph of tensors as Graphviz text: ``dot -Tsvg graph.dot -o graph.svg``."""
 
+from paramsearch.report.palette import ROLE_COLOURS
 from paramsearch.tracing.trace import Trace
-
-_COLOURS = {
-    "input": "#cfe2f3",
-    "hidden": "#d9ead3",
-    "output": "#fce5cd",
-    "vector": "#ead1dc",
-    "scalar": "#eeeeee",
-}
 
 
 def dot_text(trace: Trace) -> str:
@@ -36,7 +29,7 @@ def dot_text(trace: Trace) -> str:
         if name in tensors:
             tensor = tensors[name]
             shape = " x ".join(map(str, tensor.shape)) or "1"
-            style = f'shape=box, style="rounded,filled", fillcolor="{_COLOURS[tensor.role]}"'
+            style = f'shape=box, style="rounded,filled", fillcolor="{ROLE_COLOURS[tensor.role]}"'
             label = _quoted(f"{name}\n{shape}\n{tensor.group}")
         elif attributes["kind"] in ("add", "mul"):
             width = 3 if attributes["stream"] else 1

@@ -1,26 +1,23 @@
 """``paramsearch export``: a rule in another form or gauge."""
 
-import json
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
+from paramsearch.cli.engine_options import Set, settings
 from paramsearch.cli.failures import plain_failures
 from paramsearch.cli.output import Json
 from paramsearch.discovery.files import write_text
 from paramsearch.discovery.folder import check_file
-from paramsearch.discovery.summary import rule_json
-from paramsearch.discovery.target import find_target
-from paramsearch.errors import ParamsearchError, unknown_name
-from paramsearch.rules.rule import Gauge, Rule
-
-FORMS = ("yaml", "json")
+from paramsearch.jobs.export import export
 
 
 def command(
     target: Annotated[str, typer.Argument(help="Run folder, or rule by name or path.")],
-    to: Annotated[str, typer.Option(help="Form: yaml, or json (one object).")] = "yaml",
+    to: Annotated[
+        str, typer.Option(help="Form: yaml, json, markdown, python, mup or optax.")
+    ] = "yaml",
     gauge: Annotated[
         str | None,
         typer.Option(help="no-multipliers or unit-init; default: as the rule is written."),
@@ -28,33 +25,37 @@ def command(
     optimizer: Annotated[
         str | None, typer.Option(help="Form of a published rule: sgd, adam or adamw.")
     ] = None,
+    arch: Annotated[
+        str | None,
+        typer.Option(help="Architecture for python, mup and optax; default: the run's."),
+    ] = None,
+    axis: Annotated[
+        str | None, typer.Option(help="The one axis to speak of; default: all of the rule.")
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="Task; default: the run's or architecture's.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="File; default: stdout.")] = None,
+    set_: Set = None,
     as_json: Json = False,
 ) -> None:
     """Write a rule in another form, or in another gauge: the same training runs, other numbers."""
     with plain_failures():
-        to = "json" if as_json else to
-        if to not in FORMS:
-            raise unknown_name("form", to, FORMS)
-        rule = _rule(target, optimizer)
-        if gauge is not None:
-            rule = rule.regauge(cast(Gauge, gauge))
-        text = rule.text() if to == "yaml" else json.dumps(rule_json(rule)) + "\n"
+        if out is not None:
+            check_file("--out", out)
+        text = export(
+            target,
+            "json" if as_json else to,
+            gauge=gauge,
+            optimizer=optimizer,
+            arch=arch,
+            options=settings(set_),
+            axis=axis,
+            task=task,
+        )
         if out is None:
             typer.echo(text, nl=False)
             return
-        check_file("--out", out)
         out.parent.mkdir(parents=True, exist_ok=True)
         write_text(out, text)
         typer.echo(f"wrote {out}", err=True)
-
-
-def _rule(target: str, optimizer: str | None) -> Rule:
-    if Path(target).is_dir() or optimizer is None:
-        rule = find_target(target).rule
-        if optimizer not in (None, rule.optimizer):
-            raise ParamsearchError(
-                f"{target}: its rule is for {rule.optimizer}; received --optimizer {optimizer}"
-            )
-        return rule
-    return Rule.load(target, optimizer=optimizer)

@@ -72,7 +72,8 @@ def arch_details() -> dict[str, dict[str, Any]]:
     """Give the details of every architecture, each traced at its base on its own task.
 
     Returns:
-        Name -> ``parameters``, ``axes`` (axis: base size), ``task``, ``roles`` (role: number of
+        Name -> ``parameters``, ``axes`` (axis: base size), ``vocabulary`` (base size of that axis,
+        None where there is none), ``task``, ``roles`` (role: number of
         tensors), ``options`` and ``presets``; ``error`` alone of one that cannot be traced;
         ``extra`` and ``installed`` of an adapter.
 
@@ -102,6 +103,7 @@ def _traced(arch: Arch, tasks: dict[str, Task]) -> dict[str, Any]:
     return {
         "parameters": sum(prod(tensor.shape) for tensor in tensors),
         "axes": dict(arch.axes),
+        "vocabulary": arch.vocabulary,
         "task": arch.task,
         "roles": {role: counts[role] for role in ROLES if counts[role]},
         "options": {key: _option(option) for key, option in arch.options.items()},
@@ -128,6 +130,7 @@ def arch_lines(details: Mapping[str, Any]) -> dict[str, str]:
     presets = (f"{name} ({_settings(values)})" for name, values in details["presets"].items())
     return {
         "axes": named(details["axes"]),
+        "vocabulary": str(details["vocabulary"] or ""),
         "task": details["task"],
         "tensors": f"{roles}; {details['parameters']:,} parameters",
         "options": ", ".join(_choices(key, option) for key, option in details["options"].items()),

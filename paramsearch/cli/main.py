@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from paramsearch.cli import export, listing, report, search, trace, verify
+from paramsearch.cli import export, listing, probe, report, search, solve, trace, verify
 from paramsearch.cli.usage import OneSentence
 
 app = typer.Typer(
@@ -15,9 +15,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("search")(search.command)
+app.command("solve")(solve.command)
 app.command("verify")(verify.command)
 app.command("trace")(trace.command)
 app.command("export")(export.command)
+app.add_typer(probe.app, name="probe")
 app.command("report")(report.command)
 app.command("list")(listing.command)
 

@@ -24,7 +24,9 @@ from paramsearch.jobs.search import search
 
 def command(
     arch: Annotated[str, typer.Argument(help="Architecture, by name or path.")],
-    axis: Annotated[str, typer.Option(help="Axis along which the rule is to hold.")] = "width",
+    axis: Annotated[
+        str, typer.Option(help="Axis of the rule; width=ARGUMENT declares one.")
+    ] = "width",
     optimizer: Annotated[str, typer.Option(help="Optimizer, by name or as module:Class.")] = "adam",
     task: Annotated[str | None, typer.Option(help="Task; default: the architecture's.")] = None,
     space: Annotated[str | None, typer.Option(help="Free exponents; default: as the axis.")] = None,

@@ -12,32 +12,63 @@ from paramsearch.cli.output import Json, show
 from paramsearch.cli.trace_table import render_trace
 from paramsearch.discovery.files import write_text
 from paramsearch.discovery.folder import check_file
+from paramsearch.errors import ParamsearchError, unknown_name
 from paramsearch.jobs.checks import check_axis, from_file
 from paramsearch.tasks.catalog import load_task
 from paramsearch.tracing.arch import load_arch
-from paramsearch.tracing.trace import trace
+from paramsearch.tracing.axes import declared
+from paramsearch.tracing.trace import GRANULARITIES, trace
 
 
 def command(
-    arch: Annotated[str, typer.Argument(help="Architecture, by name or path.")],
-    axis: Annotated[str | None, typer.Option(help="An axis that must scale something.")] = None,
+    arch: Annotated[str, typer.Argument(help="Architecture, by name, path or module:function.")],
+    axis: Annotated[
+        str | None,
+        typer.Option(help="Axis that must scale something; width=ARGUMENT declares one."),
+    ] = None,
     task: Annotated[str | None, typer.Option(help="Task; default: the architecture's.")] = None,
+    by: Annotated[str, typer.Option(help="Groups to show: role, module or tensor.")] = "role",
     dot: Annotated[
         Path | None, typer.Option(help="Also write the graph for Graphviz to this file.")
+    ] = None,
+    png: Annotated[
+        Path | None, typer.Option(help="Also draw the graph to this file, .png, .svg or .pdf.")
     ] = None,
     set_: Set = None,
     as_json: Json = False,
 ) -> None:
     """Trace a model into a graph of parameter tensors, and group them."""
     with plain_failures():
-        model = load_arch(arch, settings(set_))
-        if axis is not None:
-            model = check_axis(model, axis)
-        if dot is not None:
-            check_file("--dot", dot)
+        if by not in GRANULARITIES:
+            raise unknown_name("--by", by, GRANULARITIES)
+        names, declaring = declared(axis) if axis is not None else ("", {})
+        model = load_arch(arch, {**(settings(set_) or {}), **declaring})
+        axes = [name for name in names.split(",") if name]
+        for name in axes:
+            model = check_axis(model, name)
+        for option, file in (("--dot", dot), ("--png", png)):
+            if file is not None:
+                check_file(option, file)
+        if png is not None:
+            _check_picture(png)
         with from_file(arch):
-            traced = trace(model, axis=axis, task=load_task(task or model.task))
+            loaded = load_task(task or model.task)
+            traced = [trace(model, axis=name, task=loaded) for name in axes or [None]][-1]
         if dot is not None:
             dot.parent.mkdir(parents=True, exist_ok=True)
             write_text(dot, dot_text(traced))
-        show(traced.to_json(), as_json, render_trace(traced))
+        if png is not None:
+            from paramsearch.report.trace_figure import trace_figure  # matplotlib is slow to import
+
+            png.parent.mkdir(parents=True, exist_ok=True)
+            trace_figure(traced, png)
+        show(traced.to_json(), as_json, render_trace(traced, by))
+
+
+def _check_picture(path: Path) -> None:
+    from paramsearch.report.canvas import SUFFIXES  # matplotlib is slow to import
+
+    if path.suffix not in SUFFIXES:
+        raise ParamsearchError(
+            f"--png: received '{path}'; allowed: a file that ends in {', '.join(SUFFIXES)}"
+        )

@@ -9,20 +9,23 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from paramsearch.tracing.names import without_numbers
 from paramsearch.tracing.tensor import TensorInfo
 from paramsearch.tracing.trace import Trace
 
 _STYLES = {"input": "green", "hidden": "cyan", "output": "magenta", "vector": "yellow"}
 
 
-def render_trace(trace: Trace) -> RenderableType:
+def render_trace(trace: Trace, by: str = "role") -> RenderableType:
     """Lay out a trace for a rich console.
 
     Args:
         trace: The trace.
+        by: How finely tensors are grouped: ``role``, ``module`` or ``tensor``.
 
     Returns:
-        A table of tensors and their groups, and the graph of tensors, below each other.
+        A table of tensors and their groups, the graph of tensors, and what could not be decided,
+        below each other.
 
     Example:
         >>> from rich.console import Console
@@ -31,48 +34,75 @@ def render_trace(trace: Trace) -> RenderableType:
         >>> console.print(render_trace(trace("mlp")))
     """
     scale = ", ".join(f"{axis} {size}" for axis, size in trace.scale.items())
-    groups = len(trace.groups())
-    title = Text(f"{trace.arch} on {trace.task} at {scale}", style="bold")
+    groups = len(trace.groups(by))
+    title = Text(f"{trace.arch} on {trace.task}" + (f" at {scale}" if scale else ""), style="bold")
     title.append(f": {len(trace.tensors)} tensors in {groups} groups", style="not bold")
     styles = {tensor.name: _style(tensor) for tensor in trace.tensors}
-    parts: list[RenderableType] = [title, "", _tensor_table(trace), ""]
+    parts: list[RenderableType] = [
+        title,
+        *map(Text, _blocks(trace)),
+        "",
+        _tensor_table(trace, by),
+        "",
+    ]
     parts += [Padding(_coloured(line, styles), (0, 0, 0, 1)) for line in graph_lines(trace.graph)]
-    if trace.unused:
-        parts.append(Text(f"no gradient: {', '.join(trace.unused)}", style="red"))
+    if trace.undecided:
+        parts.append(Text("\nnot decided", style="bold"))
+        parts += [Padding(Text(line), (0, 0, 0, 1)) for line in trace.undecided]
     return Group(*parts)
 
 
-def _tensor_table(trace: Trace) -> Table:
+def _tensor_table(trace: Trace, by: str) -> Table:
     """Tensors under the group whose exponents they share."""
     table = Table(box=None, header_style="bold")
-    for header in ("group, tensor", "shape", "grows", "op", "fan in", "fan out"):
-        right = "right" if header.startswith("fan") else "left"
-        table.add_column(header, justify=right, no_wrap=True, overflow="ellipsis")
-    places = {t.name: place for place, ts in trace.groups("place").items() for t in ts}
-    for group, tensors in trace.groups().items():
-        table.add_row(Text(group, style=f"bold {_style(tensors[0])}"))
-        for same in _repeated(tensors, places):
+    table.add_column("group, tensor", overflow="ellipsis")
+    table.add_column("shape", no_wrap=True)
+    table.add_column("grows")
+    table.add_column("op", no_wrap=True)
+    table.add_column("fan in → out", no_wrap=True)
+    modules = {t.name: name for name, ts in trace.groups("module").items() for t in ts}
+    for group, tensors in trace.groups(by).items():
+        if by != "tensor":
+            table.add_row(Text(group, style=f"bold {_style(tensors[0])}"))
+        for same in _repeated(tensors, modules):
             tensor = same[0]
+            names = " = ".join((_span([t.name for t in same]), *tensor.tied))
             table.add_row(
-                "  " + " = ".join((_span([t.name for t in same]), *tensor.tied)),
-                " x ".join(map(str, tensor.shape)) or "1",
+                Text(names, style=_style(tensor)) if by == "tensor" else f"  {names}",
+                _shape(tensor),
                 _growing(tensor),
                 tensor.op,
-                str(tensor.fan_in),
-                str(tensor.fan_out),
+                f"{tensor.fan_in} → {tensor.fan_out}",
             )
     return table
+
+
+def _blocks(trace: Trace) -> list[str]:
+    """Say how many blocks there are, and how many residual branches in series."""
+    found: dict[tuple[str, int], set[int | None]] = {}
+    for where in trace.series.values():
+        if where.stack or where.branches:
+            found.setdefault((where.stack, where.branches), set()).add(where.block)
+    lines: list[str] = []
+    for (stack, branches), blocks in found.items():
+        of = f"{stack}: {len(blocks)} block{'s' * (len(blocks) > 1)}" if stack else "other tensors"
+        lines.append(of + (f", {branches} residual branches in series" if branches else ""))
+    return lines
+
+
+def _shape(tensor: TensorInfo) -> str:
+    return " x ".join(map(str, tensor.shape)) or "1"
 
 
 def _style(tensor: TensorInfo) -> str:
     return _STYLES.get(tensor.role, "dim")
 
 
-def _repeated(tensors: Sequence[TensorInfo], places: dict[str, str]) -> list[list[TensorInfo]]:
-    """Put together what is alike in repeated blocks: name but for numbers, shape and place."""
+def _repeated(tensors: Sequence[TensorInfo], modules: dict[str, str]) -> list[list[TensorInfo]]:
+    """Put together what is alike in repeated blocks: name but for numbers, shape and module."""
     alike: dict[object, list[TensorInfo]] = {}
     for tensor in tensors:
-        key = (re.sub(r"\d+", "#", tensor.name), tensor.shape, places[tensor.name])
+        key = (without_numbers(tensor.name), tensor.shape, modules[tensor.name])
         alike.setdefault(key, []).append(tensor)
     return list(alike.values())
 

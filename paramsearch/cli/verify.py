@@ -19,7 +19,7 @@ from paramsearch.cli.failures import plain_failures
 from paramsearch.cli.output import Json, errors, show
 from paramsearch.cli.progress import shown
 from paramsearch.cli.tables import certificate_table
-from paramsearch.errors import ParamsearchError
+from paramsearch.cli.words import whole_numbers, words
 from paramsearch.jobs.verify import verify
 from paramsearch.train.recipe import Engine
 
@@ -32,7 +32,7 @@ def command(
     ] = "sp,mup",
     arch: Annotated[str | None, typer.Option(help="Architecture; default: the run's.")] = None,
     axis: Annotated[
-        str | None, typer.Option(help="Axis; default: the run's, or the rule's only one.")
+        str | None, typer.Option(help="Axis, or width=ARGUMENT; default: the run's or rule's.")
     ] = None,
     task: Annotated[
         str | None, typer.Option(help="Task; default: the run's or architecture's.")
@@ -61,13 +61,13 @@ def command(
 ) -> None:
     """Compare a rule with baselines at held-out scales; exit code 1 when the verdict fails."""
     with plain_failures():
-        sizes = _sizes(scales)
+        sizes = whole_numbers("--scales", scales)
         console = errors()
         with shown(console, "scales") as listen:
             result = verify(
                 target,
                 sizes,
-                _words(baselines),
+                words(baselines),
                 arch=arch,
                 axis=axis,
                 task=task,
@@ -89,16 +89,3 @@ def command(
         files = f"certificate.json, certificate.png in {result.folder}"
         show(content, as_json, certificate_table(result.certificate), result.sentence, files)
     raise typer.Exit(0 if result.passed else 1)
-
-
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
-
-
-def _sizes(text: str) -> list[int]:
-    words = _words(text)
-    if not all(word.isascii() and word.isdecimal() for word in words):
-        raise ParamsearchError(
-            f"--scales must be whole numbers separated by commas, as in 512,1024; received '{text}'"
-        )
-    return [int(word) for word in words]

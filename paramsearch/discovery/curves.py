@@ -109,7 +109,18 @@ def train_members(
 
 
 def workload_at(setting: Setting, scale: int) -> Workload | Program:
-    """Give the setting's model at a size along its axis, or the user's program, ready to train."""
+    """Give the setting's model at a size along its axis, or the user's program, ready to train.
+
+    It is prepared once for a setting and all that are made from it.
+    """
+    parts = (setting.arch, setting.task)
+    key = (*map(id, parts), setting.axis, scale, setting.device, setting.engine, setting.command)
+    if key not in setting.places:
+        setting.places[key] = (_prepared(setting, scale), parts)  # parts keep their ids
+    return setting.places[key][0]
+
+
+def _prepared(setting: Setting, scale: int) -> Workload | Program:
     sizes = {**setting.arch.axes, setting.axis: scale}
     if setting.command is not None:
         return Program(setting.command, sizes, setting.device, scale == setting.base_scale)

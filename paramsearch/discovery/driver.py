@@ -16,7 +16,6 @@ from paramsearch.discovery.polish import Polished, climb, intervals, snap
 from paramsearch.discovery.progress import Listener, Progress
 from paramsearch.discovery.proposer import Proposer, Sampling
 from paramsearch.discovery.settings import SearchSettings
-from paramsearch.discovery.solve import Values, solve
 from paramsearch.rules.rule import Rule
 from paramsearch.rules.space import Encoding
 
@@ -61,8 +60,6 @@ class Found:
         start: The rule from which the search began, on the same seeds.
         baselines: Published rules on the same seeds; empty in a blind search.
         steps: Every candidate of the search.
-        trail: Scores on the seeds of the search in the order of training, the solver's rounds
-            first.
     """
 
     rule: Rule
@@ -70,7 +67,6 @@ class Found:
     start: Evaluation
     baselines: dict[str, Evaluation]
     steps: tuple[Step, ...]
-    trail: tuple[float, ...]
 
 
 def proposer_for(
@@ -118,7 +114,6 @@ class Driver:
         self._published = published
         self._listen = listen
         self._best = math.inf
-        self._solving: list[float] = []  # scores of the solver's rounds
         self._counts = tuple(len(variable.values) for variable in encoding.variables)
 
     def run(self) -> Found:
@@ -148,8 +143,7 @@ class Driver:
             high=tuple(map(max, box.high, snapped)),
         )
         first = self._measure([start], "polish", 0)[0]
-        trail = (*self._solving, *(step.evaluation.score for step in steps))
-        return Found(self.rule(snapped), best, first, self._baselines(), tuple(steps), trail)
+        return Found(self.rule(snapped), best, first, self._baselines(), tuple(steps))
 
     def explore(self) -> list[Step]:
         """Ask, train and tell generations until the budget of distinct candidates is spent.
@@ -159,11 +153,12 @@ class Driver:
             the start.
         """
         settings = self._settings
-        center = self.solved() if settings.solve else None
-        proposer = proposer_for(settings, self._encoding, center)
+        solved = self._solved() if settings.solve else []
+        proposer = proposer_for(settings, self._encoding, solved[0] if solved else None)
         on_grid = (self._encoding.indices(rule) for rule in self._published.values())
         published = [tuple(point) for point in on_grid if point is not None]
-        proposer.enqueue([tuple(self._encoding.start_indices), *published])
+        start = tuple(self._encoding.start_indices)
+        proposer.enqueue(list(dict.fromkeys([start, *solved, *published])))
         steps: list[Step] = []
         seen: set[Point] = set()
         generation = stale = 0
@@ -181,21 +176,13 @@ class Driver:
             self._tell("search", len(steps), settings.budget, [s.evaluation for s in new])
         return steps
 
-    def solved(self) -> Point:
-        """Find the grid point nearest to where the slopes of the update probes vanish."""
-        seeds = self._settings.search_seeds()
-
-        def measure(values: Sequence[Values], number: int) -> list[Evaluation]:
-            rules = [self._encoding.rule_at(value, self._name) for value in values]
-            results = self._ledger.measure(rules, seeds, "solve", number)
-            evaluations = [result.evaluation for result in results]
-            self._solving += [evaluation.score for evaluation in evaluations]
-            self._tell("solve", self._ledger.trials, None, evaluations)
-            return evaluations
-
+    def _solved(self) -> list[Point]:
+        """Give the grid points nearest to the simple rule and to what the solver measured."""
+        self._listen(Progress("solve", 0, None, None))
+        found = self._ledger.solution(self._encoding, self._settings.solve_seeds())
         variables = self._encoding.variables
-        values = solve(measure, variables)
-        return tuple(v.nearest(value) for v, value in zip(variables, values, strict=True))
+        rows: list[list[float]] = [found["values"], found["measured"]]
+        return [tuple(v.nearest(x) for v, x in zip(variables, row, strict=True)) for row in rows]
 
     @property
     def _name(self) -> str:

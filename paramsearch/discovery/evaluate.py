@@ -1,6 +1,7 @@
 """Evaluate rules: train their populations at every scale of the objective, and score the curves."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,22 +10,21 @@ from torch import Tensor
 
 from paramsearch.discovery.curves import base_optimum, shaped, train_members, workload_at
 from paramsearch.discovery.evaluation import BaseCurve, Evaluation
+from paramsearch.discovery.probed import probes_for
 from paramsearch.discovery.progress import Watch
 from paramsearch.discovery.setting import Setting
+from paramsearch.discovery.solver.base_rate import STEPS, BaseRate
+from paramsearch.discovery.solver.solve import solve_axis
+from paramsearch.discovery.solver.table import solution_json
 from paramsearch.discovery.tracking import across, around, track
-from paramsearch.probes.critical import CriticalSharpness
-from paramsearch.probes.features import Features
-from paramsearch.probes.update_share import UpdateShare
+from paramsearch.rules.encoding import Encoding
 from paramsearch.rules.neutral import neutral
 from paramsearch.rules.rule import Rule
 from paramsearch.score.curve import Optimum, optimum
 from paramsearch.score.measured import Measured
-from paramsearch.score.objective import Weights
 from paramsearch.train.outcome import Outcome
 from paramsearch.train.population import Member
 from paramsearch.train.probe import Probe
-from paramsearch.train.program import Program
-from paramsearch.train.workload import Workload
 
 Array = NDArray[np.float64]
 Points = dict[tuple[int, int], tuple[Array, Array]]
@@ -66,7 +66,6 @@ class Evaluator:
         self._start = start
         self._watch = watch
         self._work = work
-        self._workloads: dict[int, Workload | Program] = {}
         self._base: BaseCurve | None = None
         self._references: list[float] | None = None
         self._measured_base: dict[tuple[int, ...], Measured] = {}
@@ -129,6 +128,23 @@ class Evaluator:
                 )
             )
         return evaluations
+
+    def solve(self, encoding: Encoding, seeds: Sequence[int]) -> dict[str, Any]:
+        """Find the exponents at which the slopes of the update probes vanish.
+
+        Args:
+            encoding: The free exponents.
+            seeds: Seeds of the initial parameters.
+
+        Returns:
+            How they were solved, as ``solve --json`` tells it, with ``values`` and ``measured``.
+        """
+        fidelity = self.setting.objective.fidelity
+        base = BaseRate.near(self.base().optimum, min(STEPS, fidelity.steps))
+        watch = Watch(self._count, self._watch.note)
+        found = solve_axis(self.setting, encoding, base, fidelity.ratios, seeds, watch)
+        values = {"values": list(found.values), "measured": list(found.bend.values)}
+        return {**solution_json(found), **values}
 
     def references(self) -> list[float]:
         """Give the loss to compare with at each scale of the objective; trained once.
@@ -244,11 +260,8 @@ class Evaluator:
         members: Sequence[Member],
         probes: Sequence[Probe] = (),
     ) -> Outcome:
-        if ratio not in self._workloads:
-            scale = self.setting.base_scale * ratio
-            self._workloads[ratio] = workload_at(self.setting, scale)
         watch = Watch(self._count, self._watch.note)
-        place = self._workloads[ratio]
+        place = workload_at(self.setting, self.setting.base_scale * ratio)
         return train_members(self.setting, place, rules, members, watch, probes, self._work)
 
     def _count(self, steps: int) -> None:
@@ -272,17 +285,3 @@ def _rows(points: Sequence[tuple[int, int]], outcome: Outcome) -> Points:
     final = shaped(outcome.final, len(points), -1)
     survived = shaped(outcome.survived, len(points), -1)
     return {point: (final[row], survived[row]) for row, point in enumerate(points)}
-
-
-def probes_for(weights: Weights, center: float, sharpness_steps: Sequence[int]) -> list[Probe]:
-    """Give the probes behind the terms that count.
-
-    Args:
-        weights: Of the objective.
-        center: Base learning rate of the members that are probed.
-        sharpness_steps: When critical sharpness is measured.
-    """
-    probes: list[Probe] = [UpdateShare(), Features()] if weights.probe_slopes else []
-    if weights.sharpness_collapse:
-        probes.append(CriticalSharpness(center, frozenset(sharpness_steps)))
-    return probes

@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from paramsearch.discovery.evaluation import Evaluation
+from paramsearch.discovery.files import plain
 from paramsearch.discovery.store import Store
+from paramsearch.rules.encoding import Encoding
 from paramsearch.rules.group import Group
 from paramsearch.rules.rule import Rule
 
@@ -21,6 +23,10 @@ class Evaluates(Protocol):
 
     def evaluate(self, rules: Sequence[Rule], seeds: Sequence[int]) -> list[Evaluation]:
         """Train the candidates, and give their evaluations in order."""
+        ...
+
+    def solve(self, encoding: Encoding, seeds: Sequence[int]) -> dict[str, Any]:
+        """Give the exponents at which the slopes of the update probes vanish."""
         ...
 
 
@@ -41,6 +47,8 @@ def key_of(rule: Rule, seeds: Sequence[int]) -> str:
         for group in rule.canonical().groups
     ]
     content = {"groups": groups, "optimizer": rule.optimizer, "seeds": list(seeds)}
+    if rule.sites:
+        content["sites"] = [site.model_dump() for site in rule.sites]
     return json.dumps(content, sort_keys=True, separators=(",", ":"))
 
 
@@ -80,6 +88,7 @@ class Ledger:
         self._known = {trial.key: trial for trial in store.trials()}
         self._used: dict[str, Evaluation] = {}
         self._base: dict[str, Any] | None = store.get("base")
+        self._solution: dict[str, Any] | None = store.get("solution")
 
     def base(self) -> dict[str, Any]:
         """Give the base curve as JSON holds it; trained once per run folder."""
@@ -87,6 +96,14 @@ class Ledger:
             self._base = asdict(self._evaluator.base())
             self._store.put("base", self._base)
         return self._base
+
+    def solution(self, encoding: Encoding, seeds: Sequence[int]) -> dict[str, Any]:
+        """Give what the solver found; solved once per run folder."""
+        found = self._solution
+        if found is None:
+            found = self._solution = plain(self._evaluator.solve(encoding, seeds))
+            self._store.put("solution", found)
+        return found
 
     @property
     def trials(self) -> int:

@@ -10,11 +10,15 @@ from dataclasses import dataclass
 
 from paramsearch.discovery.driver import FINALISTS, RESTARTS
 from paramsearch.discovery.evaluate import BASE_SEEDS
-from paramsearch.discovery.settings import SearchSettings
-from paramsearch.discovery.solve import DAMPINGS, ROUNDS
+from paramsearch.discovery.settings import SOLVE_SEEDS, SearchSettings
+from paramsearch.discovery.solver.base_rate import STEPS
+from paramsearch.discovery.solver.gauss_newton import DAMPINGS, ROUNDS
 from paramsearch.discovery.tracking import across
 from paramsearch.score.fidelity import LrGrid
 from paramsearch.score.objective import Objective
+
+SOLVED = 4
+"""Rounds of the solver: 3 to 5."""
 
 MOVES = 2.5
 """Rounds of neighbours that the climb measures: 1.8 to 3 in five searches of mlp and resmlp."""
@@ -31,7 +35,7 @@ class Round:
     """Candidates that are evaluated together.
 
     Attributes:
-        stage: ``solve``, ``search``, ``polish``, ``interval`` or ``baseline``.
+        stage: ``search``, ``polish``, ``interval`` or ``baseline``.
         rules: How many candidates.
         seeds: Of each.
         times: How many such rounds; a fraction where that is an expectation.
@@ -104,7 +108,7 @@ def expected(
         Round("interval", near, final, TIED),
         Round("baseline", baselines, final),
     ]
-    return plan_of(rounds, objective)
+    return plan_of(rounds, objective, _probings(settings, counts, SOLVED, 4))
 
 
 def at_most(
@@ -134,30 +138,34 @@ def at_most(
     grid = objective.fidelity.lr.model_copy(update={"mode": "dense"})
     fidelity = objective.fidelity.model_copy(update={"lr": grid})
     dense = objective.model_copy(update={"fidelity": fidelity})
-    return plan_of(rounds, dense)
+    return plan_of(rounds, dense, _probings(settings, counts, 2 * ROUNDS, 2 * ROUNDS))
 
 
 def _explored(settings: SearchSettings, counts: Sequence[int]) -> list[Round]:
-    """Give the rounds of solver and sampler, which are about the same in every search."""
-    solving = [
-        Round("solve", 1, settings.seeds),
-        Round("solve", len(counts), settings.seeds, ROUNDS),
-        Round("solve", len(DAMPINGS), settings.seeds, ROUNDS),
-    ]
+    """Give the rounds of the sampler."""
     whole, rest = divmod(min(settings.budget, math.prod(counts)), settings.generation)
     asked = [
         Round("search", settings.generation, settings.seeds, whole),
         Round("search", rest, settings.seeds),
     ]
-    return [*solving * settings.solve, *asked]
+    return asked
 
 
-def plan_of(rounds: Sequence[Round], objective: Objective) -> Plan:
-    """Give everything that is trained for rounds of candidates.
+def _probings(
+    settings: SearchSettings, counts: Sequence[int], steps: float, jacobians: float
+) -> float:
+    """Count the rules that the solver probes at each scale: start, Jacobians, steps, and check."""
+    rules = 1 + (1 + len(counts)) * (jacobians + 1) + len(DAMPINGS) * steps + 2
+    return rules * settings.solve
+
+
+def plan_of(rounds: Sequence[Round], objective: Objective, probings: float = 0) -> Plan:
+    """Give everything that is trained for rounds of candidates, and by the solver.
 
     Args:
         rounds: What is evaluated.
         objective: Says what is trained for a candidate.
+        probings: Rules that the solver probes at each scale, in shorter runs.
     """
     fidelity = objective.fidelity
     rounds = [r for r in rounds if r.rules and r.times]
@@ -170,6 +178,10 @@ def plan_of(rounds: Sequence[Round], objective: Objective) -> Plan:
         ]
         for each in rounds:
             populations += _curves(ratio, each, objective)
+    short = min(STEPS, fidelity.steps) / fidelity.steps
+    populations += [
+        Population(ratio, True, round(probings * SOLVE_SEEDS), short) for ratio in fidelity.ratios
+    ]
     populations = [p for p in populations if p.members]
     return Plan(tuple(rounds), tuple(populations), fidelity.steps)
 

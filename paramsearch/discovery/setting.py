@@ -1,6 +1,7 @@
 """What a search is about: model, task, axis, optimizer, objective, and where it runs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from paramsearch.score.objective import Objective
 from paramsearch.tasks.task import Task
@@ -23,6 +24,7 @@ class Setting:
         seed: From which all others are derived.
         engine: How models are trained.
         command: The user's program that trains them instead; None for the engine.
+        places: Workloads that were prepared, shared with settings made from this one.
     """
 
     arch: Arch
@@ -34,6 +36,7 @@ class Setting:
     seed: int
     engine: Engine = Engine()  # noqa: RUF009 - frozen
     command: Command | None = None
+    places: dict[Any, Any] = field(default_factory=dict[Any, Any], compare=False, repr=False)
 
     @property
     def base_scale(self) -> int:

@@ -12,6 +12,9 @@ from paramsearch.catalog import find
 from paramsearch.errors import ParamsearchError
 from paramsearch.train.recipe import Engine
 
+SOLVE_SEEDS = 3
+"""Seeds per rule where the solver probes it."""
+
 
 @dataclass(frozen=True, slots=True)
 class SearchSettings:
@@ -100,6 +103,10 @@ class SearchSettings:
     def search_seeds(self) -> list[int]:
         """Give the seeds of the search; other ``--seed``, other seeds."""
         return _block(self.seed, 0, self.seeds)
+
+    def solve_seeds(self) -> list[int]:
+        """Give the seeds of the solver."""
+        return _block(self.seed, 0, SOLVE_SEEDS)
 
     def final_seeds(self) -> list[int]:
         """Give the seeds of polish, snap and baselines, fresh to the search."""

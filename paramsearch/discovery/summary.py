@@ -8,6 +8,7 @@ from paramsearch.discovery.driver import Found, Step
 from paramsearch.discovery.evaluation import Evaluation
 from paramsearch.discovery.nearest import nearest
 from paramsearch.discovery.settings import SearchSettings
+from paramsearch.rules.encoding import SitePlace
 from paramsearch.rules.gauge import QUANTITIES
 from paramsearch.rules.rule import Rule
 from paramsearch.rules.space import Encoding
@@ -50,7 +51,7 @@ def summarize(
         "start_score": score_json(found.start),
         "baselines": {name: score_json(e) for name, e in found.baselines.items()},
         "curves": {"start": found.start.curves, "found": evaluation.curves},
-        "history": best_so_far(found.trail),
+        "history": best_so_far([step.evaluation.score for step in found.steps]),
         "candidates": candidates(found.steps),
         "nearest": nearest(rule, published, groups, settings.axis),
     }
@@ -58,15 +59,7 @@ def summarize(
 
 def rule_json(rule: Rule) -> dict[str, Any]:
     """Give the rule as its file holds it."""
-    data: dict[str, Any] = {
-        "paramsearch": rule.paramsearch,
-        "name": rule.name,
-        "optimizer": rule.optimizer,
-        "axes": list(rule.axes),
-    }
-    data |= {key: getattr(rule, key) for key in ("description", "source") if getattr(rule, key)}
-    groups = [{"match": g.match.model_dump(exclude_none=True), **g.stated()} for g in rule.groups]
-    return {**data, "groups": groups}
+    return rule.plain()
 
 
 def score_json(evaluation: Evaluation) -> dict[str, Any]:
@@ -78,9 +71,9 @@ def score_json(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def best_so_far(trail: Sequence[float]) -> list[float]:
-    """Give the best score after each candidate that the solver and the search trained."""
-    return list(accumulate(trail, min))
+def best_so_far(scores: Sequence[float]) -> list[float]:
+    """Give the best score after each candidate that the search trained."""
+    return list(accumulate(scores, min))
 
 
 def candidates(steps: Sequence[Step]) -> list[dict[str, Any]]:
@@ -108,10 +101,12 @@ def group_table(found: Found, encoding: Encoding, groups: Groups) -> list[dict[s
         groups: The model's groups of tensors.
 
     Returns:
-        Per group ``{name, role, tensors, <quantity>: {axis: {value, low, high, determined}}}``.
+        Per group ``{name, role, tensors, <quantity>: {axis: {value, low, high, determined}}}``, and
+        the same with role ``site`` for residual branches and attention logits.
     """
     best = found.best
-    table = {name: _fixed_entry(name, tensors, found.rule) for name, tensors in groups.items()}
+    table = {name: fixed_entry(name, tensors, found.rule) for name, tensors in groups.items()}
+    table |= {place.label: site_entry(place) for place in encoding.sites}
     points = zip(encoding.variables, best.point, best.low, best.high, strict=True)
     for variable, at, low, high in points:
         table[variable.group].setdefault(variable.quantity, {})[variable.axis] = {
@@ -124,7 +119,14 @@ def group_table(found: Found, encoding: Encoding, groups: Groups) -> list[dict[s
     return list(table.values())
 
 
-def _fixed_entry(name: str, tensors: Sequence[TensorInfo], rule: Rule) -> dict[str, Any]:
+def fixed_entry(name: str, tensors: Sequence[TensorInfo], rule: Rule) -> dict[str, Any]:
+    """Give a group with its exponents in a rule, as if all were fixed.
+
+    Args:
+        name: Of the group.
+        tensors: Of the group.
+        rule: Says the exponents.
+    """
     entry: dict[str, Any] = {
         "name": name,
         "role": tensors[0].role,
@@ -141,6 +143,15 @@ def _fixed_entry(name: str, tensors: Sequence[TensorInfo], rule: Rule) -> dict[s
                     "determined": True,
                     "fixed": True,
                 }
+    return entry
+
+
+def site_entry(place: SitePlace) -> dict[str, Any]:
+    """Give sites with what the space fixes of their multiplier."""
+    entry: dict[str, Any] = {"name": place.label, "role": "site", "tensors": list(place.tensors)}
+    for axis, value in place.fixed.items():
+        fixed = {"value": value, "low": value, "high": value, "determined": True, "fixed": True}
+        entry.setdefault("multiplier", {})[axis] = fixed
     return entry
 
 

@@ -31,7 +31,8 @@ def from_file(name: object, about: str = "") -> Generator[None, None, None]:
         yield
     except ParamsearchError as error:
         path = str(name) if isinstance(name, str | Path) else ""
-        named = path.endswith((".py", ".yaml")) and path not in str(error)
+        told = str(error).partition(" (at ")[0]  # a line of the file may be told at the end
+        named = path.endswith((".py", ".yaml")) and path not in told
         if not named or about not in str(error):
             raise
         raise ParamsearchError(f"{path}: {error}") from error

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from paramsearch.catalog import names
 from paramsearch.discovery.driver import Driver
 from paramsearch.discovery.evaluate import Evaluator
 from paramsearch.discovery.files import plain, write_json
@@ -18,18 +17,20 @@ from paramsearch.discovery.nearest import published_rules
 from paramsearch.discovery.prediction import Prediction
 from paramsearch.discovery.progress import Listener, Progress, Watch, silent
 from paramsearch.discovery.settings import SearchSettings, free_folder, latest_folder
+from paramsearch.discovery.solver.solve import enough
 from paramsearch.discovery.store import Store
 from paramsearch.discovery.summary import summarize
-from paramsearch.errors import ParamsearchError
 from paramsearch.jobs.announce import announce, forecast, work_at
 from paramsearch.jobs.checks import check_axis, check_seed, from_file
 from paramsearch.jobs.command import command_of
+from paramsearch.jobs.names import space_for
 from paramsearch.jobs.prepare import prepare
 from paramsearch.jobs.reports import Reports
 from paramsearch.rules.encoding import Encoding
 from paramsearch.rules.rule import Rule
 from paramsearch.score.objective import Objective
 from paramsearch.tracing.arch import Arch, load_arch
+from paramsearch.tracing.axes import declared
 from paramsearch.tracing.trace import Trace
 
 
@@ -100,7 +101,8 @@ def search(
 
     Args:
         arch: The architecture, or its name or path.
-        axis: The axis along which the rule is to hold.
+        axis: The axis along which the rule is to hold; ``"width=hidden_size"`` declares one, see
+            `Arch.along`.
         optimizer: Name of the optimizer.
         task: Name of the task; by default the architecture's own.
         space: Name or path of the space; by default the one named like the axis.
@@ -139,7 +141,8 @@ def search(
         Traceback (most recent call last):
         ParamsearchError: unknown axis
     """
-    options = options or {}
+    axis, declaring = declared(axis)
+    options = {**(options or {}), **declaring}
     model = load_arch(arch, options) if isinstance(arch, str) else arch.having(options)
     model = check_axis(model, axis)
     check_seed(seed)
@@ -151,14 +154,14 @@ def search(
         axis=axis,
         optimizer=optimizer,
         task=task or model.task,
-        space=space or _default_space(axis),
+        space=space or space_for([axis]),
         objective=objective,
         budget=budget,
         seed=seed,
         device=device,
         blind=blind,
         sampler=sampler,
-        solve=solve and goal.weights.probe_slopes > 0,
+        solve=solve and not _unsolved(goal),
         options=tuple(f"{name}={value}" for name, value in options.items()),
         backend=backend,
         precision=precision,
@@ -172,7 +175,7 @@ def search(
     setting, traced, encoding = prepare(settings, model, program)
     reports = Reports(listen, goal.fidelity.steps)
     if solve and not settings.solve:
-        reports.note(f"no solver: objective '{objective}' does not weigh its probe_slopes")
+        reports.note(f"no solver: objective '{objective}' {_unsolved(goal)}")
     start = encoding.rule(encoding.start_indices, "start")
     evaluator = Evaluator(
         setting, Watch(reports.steps, reports.note), start, work_at(settings, setting)
@@ -200,6 +203,14 @@ def search(
     return SearchResult(rule, summary["groups"], folder, summary, timing)
 
 
+def _unsolved(goal: Objective) -> str:
+    """Say why an objective leaves nothing to the solver; empty where it does."""
+    if not goal.weights.probe_slopes:
+        return "does not weigh its probe_slopes"
+    ratios = goal.fidelity.ratios
+    return "" if enough(ratios) else f"has ratios {list(ratios)}, too few to tell exponents"
+
+
 @contextmanager
 def _resumable(store: Store, again: str) -> Generator[None, None, None]:
     """Say, where the user interrupts, how far the run came and how to go on."""
@@ -207,16 +218,6 @@ def _resumable(store: Store, again: str) -> Generator[None, None, None]:
         yield
     except KeyboardInterrupt as error:
         raise Stopped(len(store.trials()), again) from error
-
-
-def _default_space(axis: str) -> str:
-    """Give the space named like the axis."""
-    if axis not in names("space"):
-        raise ParamsearchError(
-            f"no shipped space is named like axis '{axis}'; give one by --space (known: "
-            f"{', '.join(names('space'))}, or the path of a file)"
-        )
-    return axis
 
 
 def _run(
@@ -231,15 +232,17 @@ def _run(
     published = seen or _fitting(settings, traced)
     summary = summarize(settings, found, encoding, traced.groups(), published)
     steps = Objective.load(settings.objective).fidelity.steps
-    summary |= {"base": ledger.base(), "trials": ledger.trials}
+    solved = ledger.solution(encoding, settings.solve_seeds()) if settings.solve else None
+    summary |= {"base": ledger.base(), "solution": solved, "trials": ledger.trials}
     summary |= {"member_steps": ledger.members() * steps}
     return plain(summary), found.rule.model_copy(update={"source": settings.command})
 
 
 def _fitting(settings: SearchSettings, traced: Trace) -> dict[str, Rule]:
-    """Give the published rules that cover every tensor of the model."""
+    """Give the published rules that cover every tensor of the model and whose sites it can take."""
     rules = published_rules(settings.optimizer, settings.axis)
-    return {name: r for name, r in rules.items() if all(map(r.exponents, traced.tensors))}
+    covering = {n: r for n, r in rules.items() if all(map(r.exponents, traced.tensors))}
+    return {name: r for name, r in covering.items() if not r.refusal(traced.tensors)}
 
 
 def _write(folder: Path, summary: dict[str, Any], rule: Rule, timing: dict[str, Any]) -> None:

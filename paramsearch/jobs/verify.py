@@ -22,6 +22,7 @@ from paramsearch.rules.rule import Rule
 from paramsearch.score.objective import Objective
 from paramsearch.tasks.catalog import load_task
 from paramsearch.tracing.arch import Arch, load_arch
+from paramsearch.tracing.axes import declared
 from paramsearch.tracing.trace import trace
 from paramsearch.train.recipe import Engine
 
@@ -77,7 +78,8 @@ def verify(
         scales: Sizes along the axis, above the base.
         baselines: Published names or paths of rules to compare with.
         arch: The architecture; by default that of the run.
-        axis: The axis; by default that of the run, or the rule's only one.
+        axis: The axis, or the declaration of one as in a search; by default that of the run, or
+            the rule's only one.
         task: The task; by default that of the run, or the architecture's own.
         objective: Gives steps and learning rates; by default that of the run, or ``transfer``.
         seeds: Training runs per rule and learning rate.
@@ -109,8 +111,8 @@ def verify(
     """
     found = find_target(target)
     rule = found.rule
-    model = _arch(found, arch, options)
-    axis = axis or found.asked.get("axis") or _only_axis(rule)
+    axis, declaring = declared(axis or found.asked.get("axis") or _only_axis(rule))
+    model = _arch(found, arch, options, declaring)
     model = check_axis(model, axis)
     check_seed(seed)
     if seeds < 1:
@@ -182,7 +184,12 @@ def _write(folder: Path, certificate: dict[str, Any]) -> dict[str, Any]:
     return content
 
 
-def _arch(found: Target, arch: Arch | str | None, options: Mapping[str, object] | None) -> Arch:
+def _arch(
+    found: Target,
+    arch: Arch | str | None,
+    options: Mapping[str, object] | None,
+    declaring: Mapping[str, object],
+) -> Arch:
     if arch is None and options is None:
         options = found.options
     arch = arch or found.asked.get("arch")
@@ -191,7 +198,7 @@ def _arch(found: Target, arch: Arch | str | None, options: Mapping[str, object] 
             f"rule '{found.rule.name}' by itself does not say which architecture it is for; "
             f"add --arch"
         )
-    options = options or {}
+    options = {**(options or {}), **declaring}
     return load_arch(arch, options) if isinstance(arch, str) else arch.having(options)
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
+from paramsearch.probes.labels import Label, group_of
 from paramsearch.train.optimizers.interface import Tensors
 from paramsearch.train.probe import Moment, Probe
 
@@ -16,7 +17,12 @@ class UpdateShare(Probe):
     good parameterization every group's share keeps its size as the model grows.
 
     Results: ``update_share/<group>``, shape (members,), in units of the loss per step.
+
+    Attributes:
+        label: Gives the name of a tensor's group.
     """
+
+    label: Label = group_of
 
     def start(self, moment: Moment) -> Tensors:
         """Give a sum of 0 for every tensor."""
@@ -33,6 +39,6 @@ class UpdateShare(Probe):
         """Give the mean over steps, summed over the tensors of a group."""
         totals: Tensors = {}
         for tensor in moment.workload.tensors:
-            key, share = f"update_share/{tensor.group}", memory[tensor.name] / moment.steps
+            key, share = f"update_share/{self.label(tensor)}", memory[tensor.name] / moment.steps
             totals[key] = totals[key] + share if key in totals else share
         return totals

@@ -22,6 +22,8 @@ _LLAMA = {
     "mlp.up_proj": "up",
     "mlp.down_proj": "down",
 }
+_SHARED = ("norm", "mlp", "encoding", "attention_scale", "qk_norm", "bias")  # by both models
+_TRAINED = (".weight", ".bias")
 _OUTER = {"model.embed_tokens": "embed", "model.norm": "norm", "lm_head": "readout"}
 
 
@@ -30,8 +32,8 @@ class Donor:
     """A pretrained transformer in the words of ``looped_gpt``.
 
     Attributes:
-        outer: Weights outside of the layers, ``embed.weight``, ``norm.weight``, ...
-        layers: Weights of each layer, ``query.weight``, ``mlp_norm.weight``, ...
+        outer: Weights and biases outside of the layers, ``embed.weight``, ``norm.weight``, ...
+        layers: Those of each layer, ``query.weight``, ``mlp_norm.weight``, ...
         settings: Axes and options of ``looped_gpt`` under which its blocks are the donor's.
     """
 
@@ -59,15 +61,10 @@ def gpt_donor(state: Mapping[str, Tensor], arch: Arch) -> Donor:
     size = options["head_dim"] or width // options["heads_per_width"]
     rms = options["norm"] == "rms"
     heads = state["blocks.0.attention.query.weight"].shape[0] // size
-    for name, allowed in (
-        ("qk_norm", (False,)),
-        ("bias", (False,)),
-        ("encoding", ("rotary", "learned")),
-    ):
-        _check(f"gpt: {name}", options[name], allowed)
+    _check("gpt: encoding", options["encoding"], ("rotary", "learned"))
     _check("gpt: width of attention", heads * size, (width,))
     settings = {
-        **{name: options[name] for name in ("norm", "mlp", "encoding", "attention_scale")},
+        **{name: options[name] for name in _SHARED},
         "eps": 1e-6 if rms else 1e-5,
         **_sizes(state["blocks.0.mlp.up.weight"], heads, options["kv_heads"] or heads),
     }
@@ -86,11 +83,12 @@ def llama_donor(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> Donor
         The donor. Its readout is a tensor of its own, also where it was tied.
 
     Raises:
-        ParamsearchError: It has biases, heads of another size, or scaled rotary positions.
+        ParamsearchError: It has biases in attention or feed-forward layers alone, heads of another
+            size, or scaled rotary positions.
     """
     _check("llama: model_type", config["model_type"], ("llama",))
-    for name in ("attention_bias", "mlp_bias"):
-        _check(f"llama: {name}", config.get(name, False), (False,))
+    bias = bool(config.get("attention_bias", False))
+    _check("llama: mlp_bias beside attention_bias", config.get("mlp_bias", False), (bias,))
     _check("llama: hidden_act", config["hidden_act"], ("silu",))
     width, heads = config["hidden_size"], config["num_attention_heads"]
     _check("llama: head_dim", config.get("head_dim") or width // heads, (width // heads,))
@@ -104,6 +102,7 @@ def llama_donor(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> Donor
         "mlp": "swiglu",
         "encoding": "rotary",
         "attention_scale": "standard",
+        "bias": bias,
         "eps": float(config["rms_norm_eps"]),
         "theta": float(rope["rope_theta"]),
         **_sizes(
@@ -136,7 +135,7 @@ def _without_layers(state: Mapping[str, Tensor], table: Mapping[str, str]) -> di
         for name, value in state.items()
         if ".layers." not in name and not name.startswith("blocks.")
     }
-    return {name: value for name, value in found.items() if name.endswith(".weight")}
+    return {name: value for name, value in found.items() if name.endswith(_TRAINED)}
 
 
 def _layers(
@@ -144,7 +143,7 @@ def _layers(
 ) -> tuple[dict[str, Tensor], ...]:
     layers: list[dict[str, Tensor]] = [{} for _ in range(count_layers(state))]
     for name, value in state.items():
-        if name.startswith(f"{prefix}.") and name.endswith(".weight"):
+        if name.startswith(f"{prefix}.") and name.endswith(_TRAINED):
             number, _, rest = name.removeprefix(f"{prefix}.").partition(".")
             layers[int(number)][_renamed(rest, table)] = value
     return tuple(layers)

@@ -6,9 +6,14 @@ from dataclasses import dataclass
 from paramsearch.rules.gauge import tidy
 from paramsearch.rules.group import Group, Match
 from paramsearch.rules.rule import Rule
-from paramsearch.tracing.tensor import TensorInfo
+from paramsearch.rules.site import SiteGroup, SiteMatch, stated_at
+from paramsearch.tracing.tensor import Fold, TensorInfo
 
 _TOLERANCE = 1e-9
+
+
+Slot = tuple[str, str, str]
+"""Name of a group or of sites, quantity, axis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +21,8 @@ class Variable:
     """One free exponent, on the grid ``low, low + step, ..., high``.
 
     Attributes:
-        group: Name of the group of tensors.
-        quantity: ``init``, ``lr``, ``weight_decay`` or ``eps``.
+        group: Name of the group of tensors, or of the sites.
+        quantity: ``init``, ``lr``, ``weight_decay`` or ``eps``; ``multiplier`` of sites.
         axis: The axis whose power it is.
         low: Smallest value.
         high: Largest value.
@@ -78,6 +83,38 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class SitePlace:
+    """Sites of the model that share an exponent.
+
+    Attributes:
+        label: Their name.
+        match: How a rule names them.
+        tensors: Names of the tensors that take their multiplier.
+        folds: How they take it, one per tensor and site.
+        fixed: Axis -> exponent.
+    """
+
+    label: str
+    match: SiteMatch
+    tensors: tuple[str, ...]
+    folds: tuple[Fold, ...]
+    fixed: Mapping[str, float]
+
+    def stated(self, sites: Sequence[SiteGroup], axis: str) -> float | None:
+        """Give what a rule says of these sites; None if it tells them apart.
+
+        Where it says nothing, that is the exponent which leaves the model as its code is.
+        """
+        values = [
+            stated_at(sites, fold).get(axis, fold.unstated(axis))
+            for fold in self.folds
+            if fold.reach(axis)
+        ]
+        apart = values and max(values) - min(values) > _TOLERANCE
+        return None if apart or not values else values[0]
+
+
+@dataclass(frozen=True, slots=True)
 class Encoding:
     """The free exponents of a model's rules, with the gauge taken out.
 
@@ -86,12 +123,14 @@ class Encoding:
         axes: Of the rules.
         variables: The free exponents.
         places: The groups of the model.
+        sites: The sites of the model of which the space speaks.
     """
 
     optimizer: str
     axes: tuple[str, ...]
     variables: tuple[Variable, ...]
     places: tuple[Place, ...]
+    sites: tuple[SitePlace, ...] = ()
 
     @property
     def start_indices(self) -> list[int]:
@@ -128,7 +167,14 @@ class Encoding:
                 if group == place.group:
                     exponents.setdefault(quantity, {})[axis] = value
             groups += [Group(match=match).with_exponents(exponents) for match in place.matches]
-        return Rule(name=name, optimizer=self.optimizer, axes=self.axes, groups=tuple(groups))
+        sites = tuple(
+            SiteGroup(match=place.match, multiplier=multiplier)
+            for place in self.sites
+            if (multiplier := {**place.fixed, **_chosen_at(place, chosen)})
+        )
+        return Rule(
+            name=name, optimizer=self.optimizer, axes=self.axes, groups=tuple(groups), sites=sites
+        )
 
     def values(self, rule: Rule) -> list[float] | None:
         """Read a rule's exponents at the variables, after taking its multipliers away.
@@ -143,11 +189,24 @@ class Encoding:
         """
         if rule.optimizer != self.optimizer or set(rule.axes) != set(self.axes):
             return None
-        plain = rule.regauge("no-multipliers")
-        compared = {"init", "lr"} | rule.stated() - {"multiplier"}
-        compared |= {quantity for place in self.places for quantity, _ in place.fixed}
-        compared |= {variable.quantity for variable in self.variables}
-        found: dict[tuple[str, str, str], float] = {}
+        stated = {"init", "lr"} | rule.stated() - {"multiplier"}
+        found = self._of_groups(rule.regauge("no-multipliers"), stated)
+        at_sites = self._of_sites(rule)
+        if found is None or at_sites is None:
+            return None
+        found |= at_sites
+        free = [found.pop((v.group, v.quantity, v.axis)) for v in self.variables]
+        fixed = {(p.group, *key): value for p in self.places for key, value in p.fixed.items()}
+        fixed |= {(p.label, "multiplier", a): v for p in self.sites for a, v in p.fixed.items()}
+        if any(abs(value - fixed.get(key, 0.0)) > _TOLERANCE for key, value in found.items()):
+            return None
+        return free
+
+    def _of_groups(self, plain: Rule, stated: set[str]) -> dict[Slot, float] | None:
+        """Read the exponents of every group, None if the rule misses tensors or splits a group."""
+        compared = stated | {quantity for place in self.places for quantity, _ in place.fixed}
+        compared |= {v.quantity for v in self.variables if v.quantity != "multiplier"}
+        found: dict[Slot, float] = {}
         for place in self.places:
             groups = [plain.exponents(tensor) for tensor in place.tensors]
             for quantity in compared:
@@ -156,11 +215,26 @@ class Encoding:
                     if len(values) < len(groups) or max(values) - min(values) > _TOLERANCE:
                         return None
                     found[place.group, quantity, axis] = values[0]
-        free = [found.pop((v.group, v.quantity, v.axis)) for v in self.variables]
-        fixed = {(p.group, *key): value for p in self.places for key, value in p.fixed.items()}
-        if any(abs(value - fixed.get(key, 0.0)) > _TOLERANCE for key, value in found.items()):
-            return None
-        return free
+        return found
+
+    def _of_sites(self, rule: Rule) -> dict[Slot, float] | None:
+        """Read the exponents of sites, None if the rule splits some or scales others."""
+        found: dict[Slot, float] = {}
+        known: set[tuple[str, str]] = set()
+        free = {(v.group, v.axis) for v in self.variables if v.quantity == "multiplier"}
+        for place in self.sites:
+            for axis in (a for a in self.axes if a in place.fixed or (place.label, a) in free):
+                value = place.stated(rule.sites, axis)
+                if value is None:
+                    return None
+                found[place.label, "multiplier", axis] = value
+                known |= {(name, axis) for name in place.tensors}
+        for tensor in (tensor for place in self.places for tensor in place.tensors):
+            for fold in tensor.sites:
+                others = stated_at(rule.sites, fold).items()
+                if any(fold.exponent(v, a) for a, v in others if (tensor.name, a) not in known):
+                    return None
+        return found
 
     def indices(self, rule: Rule) -> list[int] | None:
         """Find a rule on the grid.
@@ -178,3 +252,11 @@ class Encoding:
         points = zip(self.variables, indices, values, strict=True)
         on_grid = all(abs(v.values[index] - value) < 1e-6 for v, index, value in points)
         return indices if on_grid else None
+
+
+def _chosen_at(place: SitePlace, chosen: Mapping[Slot, float]) -> dict[str, float]:
+    return {
+        axis: value
+        for (label, quantity, axis), value in chosen.items()
+        if (label, quantity) == (place.label, "multiplier")
+    }

@@ -49,3 +49,29 @@ def shift(exponents: Exponents, t: Mapping[str, float], degrees: Degrees) -> Exp
                 value = moved[quantity].get(axis, 0.0) + per_unit * amount
                 moved[quantity][axis] = tidy(value)
     return moved
+
+
+def on_axis(exponents: Exponents, axis: str) -> Exponents:
+    """Give the exponents of one axis alone.
+
+    Example:
+        >>> on_axis({"lr": {"width": -1.0, "depth": -0.5}}, "depth")
+        {'lr': {'depth': -0.5}}
+    """
+    return {
+        quantity: {name: value for name, value in by_axis.items() if name == axis}
+        for quantity, by_axis in exponents.items()
+    }
+
+
+def rounded(exponents: Exponents, step: float) -> Exponents:
+    """Give the exponents rounded to multiples of a step.
+
+    Example:
+        >>> rounded({"lr": {"width": -0.93}}, 0.5)
+        {'lr': {'width': -1.0}}
+    """
+    return {
+        quantity: {axis: round(value / step) * step for axis, value in by_axis.items()}
+        for quantity, by_axis in exponents.items()
+    }

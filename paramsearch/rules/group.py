@@ -1,11 +1,12 @@
 """One line of a rule: which tensors it is about, and their exponents."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from paramsearch.rules.degrees import degrees
 from paramsearch.rules.gauge import QUANTITIES, Exponents, tidy
 from paramsearch.tracing.tensor import TensorInfo
 
@@ -68,6 +69,34 @@ class Match(Frozen):
             tensor.residual,
             lambda pattern: fnmatchcase(tensor.name, pattern),
         )
+
+
+def check_stated(
+    where: str, quantity: str, axes: Iterable[str], optimizer: str, known: Sequence[str]
+) -> None:
+    """Refuse exponents of a quantity that the optimizer does not have, or of an unknown axis.
+
+    Args:
+        where: The key in the file.
+        quantity: What is stated there.
+        axes: The axes stated.
+        optimizer: Of the rule.
+        known: The rule's axes.
+
+    Raises:
+        ValueError: With a sentence that goes behind the file's name.
+    """
+    shifts = degrees(optimizer).shifts
+    if quantity not in shifts:
+        raise ValueError(
+            f"{where}: received exponents of a quantity that {optimizer} does not have; "
+            f"allowed: {', '.join(shifts)}"
+        )
+    for axis in axes:
+        if axis not in known:
+            raise ValueError(
+                f"{where}: received axis '{axis}'; allowed: the rule's axes, {', '.join(known)}"
+            )
 
 
 class Group(Frozen):

@@ -5,10 +5,12 @@ parameter. Whoever reads ``module.weight`` receives ``multiplier * weight``; the
 parameter, which the optimizer and ``state_dict`` see, stays as it is.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from paramsearch.errors import ParamsearchError
@@ -91,18 +93,21 @@ def _owners(model: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Parameter]]:
 
 
 def _base_class(module: nn.Module) -> type[nn.Module]:
-    """Give the class that the module had before it carried multipliers."""
-    return getattr(type(module), "_paramsearch_base", type(module))
+    """Give the class that the module had before it carried multipliers.
+
+    ``fully_shard`` and others may since have made a subclass of ours, which is then the base.
+    """
+    return type(module).__dict__.get("_paramsearch_base", type(module))
 
 
 def _install(module: nn.Module, multipliers: Mapping[str, float]) -> None:
     kept = {name: value for name, value in multipliers.items() if value != 1}
     base = _base_class(module)
+    module.__dict__.pop(_STORE, None)
     if kept:
         module.__dict__[_STORE] = kept
         module.__class__ = _multiplied_class(base, tuple(sorted(kept)))
     elif base is not type(module):
-        del module.__dict__[_STORE]
         module.__class__ = base
 
 
@@ -123,9 +128,25 @@ def _multiplied_class(base: type[nn.Module], names: tuple[str, ...]) -> type[nn.
 def _product(name: str) -> Callable[[nn.Module], Tensor | None]:
     def read(module: nn.Module) -> Tensor | None:
         parameter = module._parameters[name]  # pyright: ignore[reportPrivateUsage]
-        return None if parameter is None else parameter * module.__dict__[_STORE][name]
+        factor = _carried(module).get(name, 1)
+        if parameter is None or factor == 1:
+            return parameter
+        if hasattr(parameter, "placements") and _fsdp_looks_up():
+            return parameter
+        return parameter * factor
 
     return read
+
+
+def _fsdp_looks_up() -> bool:
+    """Say whether FSDP2 reads a parameter that it has sharded.
+
+    It does so before the first step and after a state was loaded, by attribute, and takes what it
+    gets for the parameter itself. Nothing else tells it from a layer that reads its weight.
+    """
+    if torch.compiler.is_compiling():
+        return False
+    return sys._getframe(2).f_code.co_name == "reset_sharded_param"  # pyright: ignore
 
 
 def _reduce_ex(module: nn.Module, protocol: Any) -> tuple[Any, ...]:

@@ -35,6 +35,8 @@ def resolve(
 ) -> dict[str, Factors]:
     """Give ``prod_axis ratio[axis] ** exponent[axis]`` per tensor and quantity.
 
+    The multiplier of a tensor is its own times those of the sites that fold onto it.
+
     Args:
         rule: The rule.
         tensors: Of the model; each must be matched by a group.
@@ -44,8 +46,9 @@ def resolve(
         Tensor name -> factors, in the order of the tensors.
 
     Raises:
-        ParamsearchError: Tensors that no group matches (all are listed), or an axis of the rule
-            without a ratio, or a ratio that is not positive, or factors beyond the range of floats.
+        ParamsearchError: Tensors that no group matches (all are listed), a multiplier of a site
+            that no tensor can take, an axis of the rule without a ratio, a ratio that is not
+            positive, or factors beyond the range of floats.
 
     Example:
         >>> weight = TensorInfo("w", (8, 8), "linear", "hidden", 8, 8, {}, False, "hidden")
@@ -59,7 +62,7 @@ def resolve(
             raise ParamsearchError(
                 f"rule '{rule.name}' needs a positive ratio along {axis}; ratios received: {given}"
             )
-    groups = {tensor.name: rule.exponents(tensor) for tensor in tensors}
+    groups = {tensor.name: rule.effective(tensor) for tensor in tensors}
     missing = [tensor for tensor in tensors if groups[tensor.name] is None]
     if missing:
         listing = ", ".join(f"{tensor.name} ({tensor.role}, {tensor.op})" for tensor in missing)
@@ -67,6 +70,9 @@ def resolve(
             f"rule '{rule.name}' has no group that matches {listing}; add a group, for instance "
             f"`- match: {{role: {missing[0].role}}}`"
         )
+    refused = rule.refusal(tensors)
+    if refused:
+        raise ParamsearchError(f"rule '{rule.name}': {refused}")
     try:
         return {
             name: Factors(**{q: _factor(group, q, rule.axes, ratios) for q in QUANTITIES})

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -10,10 +10,12 @@ from paramsearch.catalog import find, names
 from paramsearch.errors import ParamsearchError, unknown_name
 from paramsearch.rules.degrees import FORMS, degrees
 from paramsearch.rules.equivalence import pairs, same_exponents
-from paramsearch.rules.gauge import Exponents, shift, tidy
-from paramsearch.rules.group import Frozen, Group
+from paramsearch.rules.folded import folded_groups
+from paramsearch.rules.gauge import Exponents, on_axis, rounded, shift, tidy
+from paramsearch.rules.group import Frozen, Group, check_stated
 from paramsearch.rules.group import Match as Match
 from paramsearch.rules.rule_file import rule_text, write_whole
+from paramsearch.rules.site import SiteGroup, effective, refusal, same_sites, sites_on_axis
 from paramsearch.rules.yaml_file import read_yaml, validate
 from paramsearch.tracing.tensor import TensorInfo
 
@@ -24,7 +26,7 @@ class Rule(Frozen):
     """How multiplier, init, LR, weight decay and eps of each tensor follow the ratio of a model.
 
     ``value = base value * product over axes of ratio[axis] ** exponent[axis]``, with the exponents
-    of the first group that matches the tensor.
+    of the first group that matches the tensor, and multipliers of sites, which tensors take.
 
     Attributes:
         paramsearch: Version of the format: 1.
@@ -32,6 +34,7 @@ class Rule(Frozen):
         optimizer: A shipped name (``adam``) or ``module:Class``; fixes the gauge.
         axes: The axes it speaks about.
         groups: Matched in order; the first that matches counts.
+        sites: What holds of residual branches and attention logits; matched in order.
         description: What it is, in a sentence or two.
         source: Where it comes from.
 
@@ -46,28 +49,21 @@ class Rule(Frozen):
     optimizer: str
     axes: tuple[str, ...] = Field(min_length=1)
     groups: tuple[Group, ...] = Field(min_length=1)
+    sites: tuple[SiteGroup, ...] = ()
     description: str = ""
     source: str = ""
 
     @model_validator(mode="after")
     def _fits_together(self) -> "Rule":
-        shifts = degrees(self.optimizer).shifts
         if len(set(self.axes)) < len(self.axes):
             raise ValueError(f"axes: received {list(self.axes)}; allowed: each axis once")
+        degrees(self.optimizer)
         for index, group in enumerate(self.groups):
-            for quantity, by_axis in group.stated().items():
-                where = f"groups.{index}.{quantity}"
-                if quantity not in shifts:
-                    raise ValueError(
-                        f"{where}: received exponents of a quantity that {self.optimizer} does "
-                        f"not have; allowed: {', '.join(shifts)}"
-                    )
-                for axis in by_axis:
-                    if axis not in self.axes:
-                        raise ValueError(
-                            f"{where}: received axis '{axis}'; allowed: the rule's axes, "
-                            f"{', '.join(self.axes)}"
-                        )
+            for key, by_axis in group.stated().items():
+                check_stated(f"groups.{index}.{key}", key, by_axis, self.optimizer, self.axes)
+        for index, site in enumerate(self.sites):
+            where = f"sites.{index}.multiplier"
+            check_stated(where, "multiplier", site.multiplier, self.optimizer, self.axes)
         return self
 
     @classmethod
@@ -123,27 +119,61 @@ class Rule(Frozen):
             >>> Rule.load("mup").text().splitlines()[0]
             'paramsearch: 1'
         """
+        return rule_text(self.plain())
+
+    def plain(self) -> dict[str, Any]:
+        """Give the rule as the plain data of its file, without what is left at its default."""
         keys = ("paramsearch", "name", "optimizer", "axes", "description", "source")
         data = {key: getattr(self, key) for key in keys if getattr(self, key) != ""}
-        groups = [
+        data["axes"] = list(self.axes)
+        data["groups"] = [
             {"match": group.match.model_dump(exclude_none=True), **group.stated()}
             for group in self.groups
         ]
-        return rule_text({**data, "groups": groups})
+        sites = [site.model_dump(exclude_none=True) for site in self.sites]
+        return {**data, "sites": sites} if sites else data
 
     def exponents(self, tensor: TensorInfo) -> Group | None:
         """Give the first group that matches a tensor, None where none does."""
         return next((group for group in self.groups if group.match.matches(tensor)), None)
 
+    def effective(self, tensor: TensorInfo) -> Group | None:
+        """Give the exponents of a tensor with those of its sites, None where no group matches."""
+        group = self.exponents(tensor)
+        return None if group is None else effective(group, self.sites, tensor)
+
+    def refusal(self, tensors: Iterable[TensorInfo]) -> str:
+        """Say which multiplier of a site no tensor can take; empty if all can."""
+        return refusal(self.sites, tensors)
+
+    def folded(self, tensors: Iterable[TensorInfo]) -> "Rule":
+        """Give the rule with the multipliers of sites written as those of tensors, by name.
+
+        Args:
+            tensors: Of the model that it is to be for.
+
+        Returns:
+            A rule without sites, which says the same of these tensors.
+        """
+        groups = folded_groups(self.groups, self.sites, list(tensors))
+        return self.model_copy(update={"groups": groups, "sites": ()})
+
+    def along(self, axis: str) -> "Rule":
+        """Give what the rule says of one of its axes.
+
+        Example:
+            >>> Rule.load("completep").along("depth").sites[0].multiplier
+            {'depth': -1.0}
+        """
+        alone = self._mapped(lambda group: on_axis(group.exponents(), axis))
+        sites = sites_on_axis(self.sites, axis)
+        return alone.model_copy(update={"axes": (axis,), "sites": sites})
+
     def one_rate(self) -> bool:
         """Say whether every tensor has the learning rate, decay and epsilon of the base model."""
         fixed = ("lr", "weight_decay", "eps", "multiplier")
-        return not any(
-            group.exponent(quantity, axis)
-            for group in self.groups
-            for quantity in fixed
-            for axis in self.axes
-        )
+        stated = (v for g in self.groups for q in fixed for v in g.exponents()[q].values())
+        return not self.sites and not any(stated)
 
     def stated(self) -> set[str]:
         """Give the quantities that some group states.
@@ -223,12 +253,13 @@ class Rule(Frozen):
         """
         if not step > 0:
             raise ParamsearchError(f"snap: step: received {step}; allowed: a positive number")
-        return self._mapped(
-            lambda group: {
-                quantity: {axis: round(value / step) * step for axis, value in by_axis.items()}
-                for quantity, by_axis in group.exponents().items()
-            }
+
+        sites = tuple(
+            site.model_copy(update=rounded({"multiplier": site.multiplier}, step))
+            for site in self.sites
         )
+        snapped = self._mapped(lambda group: rounded(group.exponents(), step))
+        return snapped.model_copy(update={"sites": sites})
 
     def equivalent(
         self, other: "Rule", tol: float = 1e-9, tensors: Iterable[TensorInfo] | None = None
@@ -236,7 +267,8 @@ class Rule(Frozen):
         """Say whether two rules give the same training runs on every model, whatever their form.
 
         Weight decay and eps are compared only where one of the rules states them; a rule that
-        states them nowhere leaves them open.
+        states them nowhere leaves them open. So does a rule that does not speak of a kind of sites:
+        these are compared where both do, or exactly, on given tensors.
 
         Args:
             other: Another rule; one for another optimizer or other axes is not equivalent.
@@ -250,9 +282,13 @@ class Rule(Frozen):
         if self.optimizer != other.optimizer or set(self.axes) != set(other.axes):
             return False
         compared = {"init", "lr"} | self.stated() | other.stated()
-        return all(
-            same_exponents(mine, theirs, compared, self.axes, tol)
-            for mine, theirs in pairs(self.canonical().groups, other.canonical().groups, tensors)
+        one, two = self, other
+        if tensors is not None:
+            tensors = list(tensors)
+            one, two = self.folded(tensors), other.folded(tensors)
+        found = pairs(one.canonical().groups, two.canonical().groups, tensors)
+        return same_sites(one.sites, two.sites, self.axes, tol) and all(
+            same_exponents(mine, theirs, compared, self.axes, tol) for mine, theirs in found
         )
 
     def _mapped(self, change: Callable[[Group], Exponents]) -> "Rule":

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import yaml
 from paramsearch.errors import ParamsearchError
 
 WIDTH = 90
+_LISTS = ("groups", "sites")
 
 
 def rule_text(rule: Mapping[str, Any]) -> str:
@@ -30,12 +31,19 @@ def rule_text(rule: Mapping[str, Any]) -> str:
           - match: {role: hidden}
             lr: {width: -1}
     """
-    lines = [_entry(key, value) for key, value in rule.items() if key != "groups"]
-    lines.append("groups:\n")
-    for group in rule["groups"]:
+    lines = [_entry(key, value) for key, value in rule.items() if key not in _LISTS]
+    for key in _LISTS:
+        if key in rule:
+            lines += [f"{key}:\n", *_listed(rule[key])]
+    return "".join(lines)
+
+
+def _listed(groups: Iterable[Mapping[str, Any]]) -> list[str]:
+    lines: list[str] = []
+    for group in groups:
         entries = "".join(_entry(key, value) for key, value in group.items()).splitlines(True)
         lines += ["  - " + entries[0], *("    " + entry for entry in entries[1:])]
-    return "".join(lines)
+    return lines
 
 
 def _entry(key: str, value: Any) -> str:

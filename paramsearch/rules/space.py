@@ -7,57 +7,14 @@ from pydantic import Field, model_validator
 
 from paramsearch.catalog import find
 from paramsearch.errors import ParamsearchError
+from paramsearch.rules.choice import Choice as Choice
 from paramsearch.rules.degrees import degrees
 from paramsearch.rules.encoding import Encoding, Place, Variable
-from paramsearch.rules.group import Exponent, Frozen, Match
+from paramsearch.rules.group import Frozen, Match
 from paramsearch.rules.matching import Groups, separating_matches
+from paramsearch.rules.space_site import SpaceSite, check_gauge, site_places, site_variables
 from paramsearch.rules.yaml_file import read_yaml, validate
 from paramsearch.tracing.tensor import TensorInfo
-
-_TOLERANCE = 1e-9
-
-
-class Choice(Frozen):
-    """The values one exponent may take: ``low, low + step, ..., high``; a number alone fixes it.
-
-    Attributes:
-        low: Smallest value.
-        high: Largest value.
-        step: Distance of neighbours.
-        start: Where a blind search starts.
-
-    Example:
-        >>> Choice.model_validate(-0.5).start
-        -0.5
-    """
-
-    low: Exponent
-    high: Exponent
-    step: Exponent = Field(gt=0)
-    start: Exponent
-
-    @model_validator(mode="before")
-    @classmethod
-    def _number_is_fixed(cls, data: object) -> object:
-        if isinstance(data, int | float) and not isinstance(data, bool):
-            return {"low": data, "high": data, "step": 1, "start": data}
-        return data
-
-    @model_validator(mode="after")
-    def _is_a_grid(self) -> "Choice":
-        if not self.low <= self.start <= self.high:
-            raise ValueError(
-                f"received low {self.low:g}, start {self.start:g}, high {self.high:g}; "
-                "allowed: low <= start <= high"
-            )
-        for key, value in (("high", self.high), ("start", self.start)):
-            steps = (value - self.low) / self.step
-            if abs(steps - round(steps)) > _TOLERANCE:
-                raise ValueError(
-                    f"received {key} {value:g} with low {self.low:g} and step {self.step:g}; "
-                    f"allowed: {key} a whole number of steps above low"
-                )
-        return self
 
 
 class SpaceGroup(Frozen):
@@ -87,9 +44,11 @@ class Space(Frozen):
         paramsearch: Version of the format: 1.
         name: What to call it.
         gauge: ``no-multipliers``: of the rules with the same training runs only the one without
-            multipliers is looked at, so ``multiplier`` cannot be stated.
+            multipliers is looked at, so ``multiplier`` cannot be stated for tensors.
         axes: The axes of the rules.
         groups: Matched in order; the first that matches a tensor says what is free for it.
+        sites: The same for the multipliers of residual branches and attention logits; what a model
+            does not have is passed over.
         description: What it is for.
 
     Example:
@@ -102,18 +61,24 @@ class Space(Frozen):
     gauge: Literal["no-multipliers"]
     axes: tuple[str, ...] = Field(min_length=1)
     groups: tuple[SpaceGroup, ...] = Field(min_length=1)
+    sites: tuple[SpaceSite, ...] = ()
     description: str = ""
 
     @model_validator(mode="after")
     def _knows_its_axes(self) -> "Space":
-        for index, group in enumerate(self.groups):
-            for quantity, by_axis in group.choices().items():
-                for axis in by_axis:
-                    if axis not in self.axes:
-                        raise ValueError(
-                            f"groups.{index}.{quantity}: received axis '{axis}'; allowed: the "
-                            f"space's axes, {', '.join(self.axes)}"
-                        )
+        stated = {
+            f"groups.{index}.{quantity}": by_axis
+            for index, group in enumerate(self.groups)
+            for quantity, by_axis in group.choices().items()
+        }
+        stated |= {f"sites.{i}.multiplier": site.multiplier for i, site in enumerate(self.sites)}
+        for where, by_axis in stated.items():
+            for axis in by_axis:
+                if axis not in self.axes:
+                    raise ValueError(
+                        f"{where}: received axis '{axis}'; allowed: the space's axes, "
+                        f"{', '.join(self.axes)}"
+                    )
         return self
 
     @classmethod
@@ -144,7 +109,8 @@ class Space(Frozen):
 
         Raises:
             ParamsearchError: A group that no entry of the space matches, or that two entries
-                claim parts of; a quantity that the optimizer does not have.
+                claim parts of; a quantity that the optimizer does not have; a multiplier of a site
+                that no tensor can take, or that init and lr of its tensors already stand for.
 
         Example:
             >>> weight = TensorInfo("w", (8, 8), "linear", "hidden", 8, 8, {}, False, "hidden")
@@ -159,13 +125,19 @@ class Space(Frozen):
             for quantity, by_axis in self._entry(label, tuple(tensors)).choices().items():
                 self._check(quantity, optimizer)
                 for axis, choice in by_axis.items():
-                    if choice.low == choice.high:
+                    if choice.fixed:
                         fixed[quantity, axis] = choice.start
                     else:
                         bounds = (choice.low, choice.high, choice.step, choice.start)
                         variables.append(Variable(label, quantity, axis, *bounds))
             places.append(Place(label, matches[label], tuple(tensors), fixed))
-        return Encoding(optimizer, self.axes, tuple(variables), tuple(places))
+        try:
+            sites = site_places(self.sites, groups)
+            variables += site_variables(self.sites, sites)
+            check_gauge(sites, variables, groups)
+        except ParamsearchError as error:
+            raise ParamsearchError(f"space '{self.name}': {error}") from error
+        return Encoding(optimizer, self.axes, tuple(variables), tuple(places), tuple(sites))
 
     def _entry(self, label: str, tensors: tuple[TensorInfo, ...]) -> SpaceGroup:
         found: list[int | None] = [

@@ -53,6 +53,23 @@ def copy_task(
         return torch.cat([content, separator, content], dim=1).to(device)
 
     held_out = sample(EVALUATION, generator("copy", "evaluation"))
+
+    def resized(vocabulary: int) -> Sequences:
+        if vocabulary < 2:
+            raise ParamsearchError(
+                f"task 'copy': received a vocabulary of {vocabulary}; allowed: at least 2, of "
+                "which one separates"
+            )
+        return copy_task(device, seed, symbols=vocabulary - 1, context=context, batch=batch)
+
     return Sequences(
-        "copy", seed, sample, held_out, symbols + 1, batch=batch, uncounted=half, loss_floor=0.0
+        "copy",
+        seed,
+        sample,
+        held_out,
+        symbols + 1,
+        batch=batch,
+        uncounted=half,
+        loss_floor=0.0,
+        resized=resized,
     )

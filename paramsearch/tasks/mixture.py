@@ -54,6 +54,12 @@ class Mixture(Task):
         """Give the mixed evaluation batch."""
         return self._evaluation
 
+    def with_vocabulary(self, size: int) -> Task:
+        """Give the mixture of the same tasks with another number of tokens."""
+        task = Mixture([(part.with_vocabulary(size), weight) for part, weight in self.parts])
+        task.name = self.name
+        return task
+
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
         """Give the loss that the parts have in common, over the whole batch."""
         return self.parts[0][0].loss(output, target)

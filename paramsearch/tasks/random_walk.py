@@ -21,6 +21,7 @@ from paramsearch.tasks.streams import generator
 from paramsearch.tasks.walks import walks
 
 EDGES_PER_NODE = 5
+_TRIES, _EXTRA = 24, 8  # numbers of nodes, and of edges, to hit the size of a component
 
 
 def _erdos_renyi(nodes: int, edges: int, seed: int) -> "nx.Graph[int]":
@@ -79,6 +80,21 @@ def random_walk(
     chain = walk_chain(graph, nodes, EDGES_PER_NODE * nodes if edges is None else edges, kappa)
     sample = walks(chain, context + 1, device)
     held_out = sample(EVALUATION, generator("random_walk", "evaluation"))
+    density = EDGES_PER_NODE if edges is None else edges / nodes
+
+    def resized(vocabulary: int) -> Sequences:
+        enough, links = graph_for(vocabulary, graph, density)
+        return random_walk(
+            device,
+            seed,
+            graph=graph,
+            nodes=enough,
+            edges=links,
+            kappa=kappa,
+            context=context,
+            batch=batch,
+        )
+
     return Sequences(
         "random_walk",
         seed,
@@ -87,6 +103,7 @@ def random_walk(
         chain.states,
         batch=batch,
         loss_floor=chain.entropy_rate(),
+        resized=resized,
     )
 
 
@@ -126,6 +143,41 @@ def walk_chain(graph: str, nodes: int, edges: int, kappa: float) -> Chain:
     pairs = np.searchsorted(kept, pairs)
     source, target = tensor(np.concatenate([pairs, pairs[:, ::-1]]).T.copy())
     return _biased(source, target, kappa, np.random.default_rng(seed))
+
+
+def graph_for(vocabulary: int, graph: str, density: float) -> tuple[int, int]:
+    """Find a graph whose giant component has a given size.
+
+    Args:
+        vocabulary: Nodes of the giant component.
+        graph: ``"er"`` or ``"ba"``.
+        density: Edges per node; a sparse graph may get a few edges more.
+
+    Returns:
+        Nodes and edges of the graph.
+
+    Raises:
+        ParamsearchError: None was found near that size, or the graph cannot have so many edges.
+
+    Example:
+        >>> graph_for(64, "ba", 5)
+        (64, 320)
+    """
+    for extra in range(_EXTRA):
+        nodes, tried = vocabulary, set[int]()
+        while len(tried) < _TRIES:
+            edges = round(density * nodes) + extra
+            lacking = vocabulary - walk_chain(graph, nodes, edges, 0.0).states
+            if not lacking:
+                return nodes, edges
+            tried.add(nodes)
+            nodes = max(nodes + lacking, vocabulary)
+            while nodes in tried:  # sizes scatter, so that one may lead back to another
+                nodes += 1
+    raise ParamsearchError(
+        f"task 'random_walk': no graph '{graph}' with {density:g} edges per node and a giant "
+        f"component of {vocabulary} nodes was found; allowed: more edges, or another vocabulary"
+    )
 
 
 def _biased(source: Tensor, target: Tensor, kappa: float, rng: np.random.Generator) -> Chain:

@@ -42,6 +42,7 @@ class Sequences(Task):
         batch: int = BATCH,
         uncounted: int = 0,
         loss_floor: float | None = None,
+        resized: "Callable[[int], Task] | None" = None,
     ) -> None:
         """Make a task of a source of sequences.
 
@@ -54,6 +55,7 @@ class Sequences(Task):
             batch: Sequences in a batch.
             uncounted: Predictions at the start of each sequence that do not enter the loss.
             loss_floor: The lowest expected loss, where it is known.
+            resized: Vocabulary -> the same task with it, where there is one.
         """
         context = held_out.shape[1] - 1
         self.name = self._key = name
@@ -65,7 +67,7 @@ class Sequences(Task):
         }
         self.loss_floor = loss_floor
         self._seed, self._sample, self._batch = seed, sample, batch
-        self._uncounted = uncounted
+        self._uncounted, self._resized = uncounted, resized
         self._held_out = self._split(held_out)
 
     def batch(self, step: int) -> Batch:
@@ -79,6 +81,14 @@ class Sequences(Task):
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
         """Give the mean cross-entropy; output (batch, context, vocabulary)."""
         return cross_entropy(output, target)
+
+    def with_vocabulary(self, size: int) -> Task:
+        """Give the same task with another number of tokens, where its source has one."""
+        if self._resized is None or self.dims["vocabulary"] == size:
+            return super().with_vocabulary(size)
+        task = self._resized(size)
+        task.name = self.name
+        return task
 
     def _split(self, tokens: Tensor) -> Batch:
         """Inputs and targets of sequences (examples, context + 1)."""

@@ -5,6 +5,11 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from paramsearch.errors import ParamsearchError
+
+RESIZABLE = "copy and random_walk, and mixtures of them"
+"""The tasks whose vocabulary can be chosen, in words."""
+
 Batch = tuple[Tensor, Tensor]
 """Inputs and targets, both with the example dimension first."""
 
@@ -46,6 +51,21 @@ class Task(ABC):
     @abstractmethod
     def evaluation(self) -> Batch:
         """Give the fixed batch, never trained on, on which features are compared."""
+
+    def with_vocabulary(self, size: int) -> "Task":
+        """Give the same task with another number of tokens; most tasks have one vocabulary.
+
+        Called once per scale where the vocabulary is an axis.
+
+        Raises:
+            ParamsearchError: The task has one vocabulary.
+        """
+        if self.dims.get("vocabulary") == size:
+            return self
+        raise ParamsearchError(
+            f"task '{self.name}' cannot have a vocabulary of {size}; tasks that can have any are "
+            f"{RESIZABLE}, for instance --task copy"
+        )
 
     @abstractmethod
     def loss(self, output: Tensor, target: Tensor) -> Tensor:

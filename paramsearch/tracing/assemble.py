@@ -11,6 +11,7 @@ from paramsearch.tracing.modules import module_op, module_use, use_of
 from paramsearch.tracing.recording import Recording, Use, main_use
 from paramsearch.tracing.roles import role
 from paramsearch.tracing.tensor import TensorInfo
+from paramsearch.tracing.unseen import with_unseen
 
 
 def shapes_of(model: nn.Module) -> dict[str, tuple[int, ...]]:
@@ -47,7 +48,8 @@ def assemble(
 
     Args:
         model: The model.
-        uses: Tensor name -> its uses; a tensor that is not unused needs one.
+        uses: Tensor name -> its uses; a tensor that lacks them is taken to do what its module's
+            type tells, or a tensor like it in another block.
         growth: Tensor name -> axis -> power of each dimension.
         recording: Tells which tensors sit in residual branches; none do without it.
         unused: Tensors that receive no gradient; they may lack uses.
@@ -56,16 +58,18 @@ def assemble(
         One entry per tensor, in the order of ``named_parameters()``.
 
     Raises:
-        ParamsearchError: A tensor that receives a gradient was never seen at work.
+        ParamsearchError: A tensor that receives a gradient was never seen at work, and nothing
+            else tells what it does.
     """
+    owner, tied = owners(model), tied_names(model)
+    uses = with_unseen(model, uses, owner)
     lost = [name for name, _ in model.named_parameters() if name not in {*uses, *unused}]
     if lost:
         raise ParamsearchError(
-            f"no op was seen to consume {', '.join(lost)}, though the loss depends on it; "
-            "call the model's operations through torch, not through a compiled or exported graph"
+            f"no op was seen to consume {', '.join(lost)}, though the loss depends on it; let a "
+            "module of torch hold it, such as torch.nn.Linear, or use it where torch sees its ops"
         )
     residual = residual_names(recording) if recording else frozenset[str]()
-    owner, tied = owners(model), tied_names(model)
     found: dict[str, tuple[str, str, Use]] = {}
     for name, parameter in model.named_parameters():
         shape = tuple(parameter.shape)
@@ -74,8 +78,7 @@ def assemble(
         if not use.summed:  # torch's own modules may do their work in ops we have no row for
             use = module_use(owner[name], shape) or use
             op = module_op(owner[name]) or op
-        op = UNUSED if name in unused else op
-        found[name] = (op, role(op, use, growth[name]), use)
+        found[name] = (UNUSED if name in unused else op, role(op, use, growth[name]), use)
     kinds = {name: Kind(r, op, name in residual) for name, (op, r, _) in found.items()}
     groups = role_groups(kinds)
     return tuple(

@@ -43,6 +43,9 @@ LAYERS = {
     "gather": Layer("embedding", 0),
 }
 
+OURS = ("aten", "prims", "c10d", "profiler")
+"""Namespaces of ops whose names this table knows; any other op is a stranger."""
+
 _CALLED = {"sub": "add", "rsub": "add", "div": "mul", "_prelu_kernel": "prelu"}
 _ADDING = (
     *("add", "sub", "rsub", "lerp", "maximum", "minimum", "where", "cat", "stack", "copy"),
@@ -100,7 +103,51 @@ def summed_by_layer(op: str, args: tuple[Any, ...], rank: int) -> frozenset[int]
     if LAYERS[op].op == "conv":
         return frozenset(range(1, rank))
     if op == "index":
-        return frozenset(i for i, index in enumerate(args[1]) if index is not None)
+        return indexed(args)
     if op in ("index_select", "gather"):
         return frozenset({args[1] % rank})
     return frozenset({0})
+
+
+def indexed(args: tuple[Any, ...]) -> frozenset[int]:
+    """Give the dimensions that the op ``index`` looks up by tensors of indices."""
+    return frozenset(i for i, index in enumerate(args[1]) if index is not None)
+
+
+def chooses(op: str, args: tuple[Any, ...], shape: tuple[int, ...]) -> bool:
+    """Say whether an op chooses whole matrices of a stack, such as those of experts.
+
+    A lookup of vectors is an embedding; the matrices that are chosen are yet to be used.
+    """
+    if op != "index":
+        return False
+    found = indexed(args)
+    return found == frozenset(range(len(found))) and len(shape) - len(found) > 1
+
+
+def guessed_sum(
+    shape: tuple[int, ...], entering: tuple[int, ...], out: tuple[int, ...]
+) -> frozenset[int]:
+    """Guess what an op that torch does not define sums over, from the shapes that meet in it.
+
+    Args:
+        shape: Shape of the parameter.
+        entering: Shape of the activation.
+        out: Shape of the result.
+
+    Returns:
+        The dimension of a matrix (or stack of matrices) that fits the last of the activation, where
+        the other fits the last of the result; a square matrix counts as (out, in). None otherwise.
+
+    Example:
+        >>> sorted(guessed_sum((64, 32), (8, 32), (8, 64)))
+        [1]
+        >>> sorted(guessed_sum((32, 64), (8, 32), (8, 64)))
+        [0]
+    """
+    if len(shape) < 2 or not entering or not out:
+        return frozenset()
+    sizes, last = (entering[-1], out[-1]), len(shape) - 1
+    if (shape[last], shape[last - 1]) == sizes:
+        return frozenset({last})
+    return frozenset({last - 1}) if (shape[last - 1], shape[last]) == sizes else frozenset()

@@ -62,11 +62,40 @@ def follow(op: str, args: Sequence[Any], dims: Dims, shape: Shape, out: Shape) -
         order = _without(op, args, shape)
     elif op in _VIEWS:
         return regroup(dims, shape, out)
+    elif op == "view_as_complex":  # the last dimension holds both parts
+        order.pop()
+    elif op == "view_as_real":
+        return (*dims, NOTHING)
+    elif op == "unfold":  # windows along a dimension
+        return (*dims, dims[cast(int, args[1])])
     elif len(out) < len(shape):  # a reduction
         order = _without(op, args, shape)
     elif len(out) > len(shape):  # a broadcast, aligned at the last dimension
         return (*(NOTHING for _ in range(len(out) - len(shape))), *dims)
     return tuple(dims[i] for i in order)
+
+
+def copied(pure: Pure, shape: Shape, own: Mapping[str, Shape]) -> bool:
+    """Say whether a function of parameters repeats them, as data does that enters a layer.
+
+    Args:
+        pure: Its dimensions.
+        shape: Its shape.
+        own: Parameter name -> shape.
+
+    Returns:
+        Whether one of its dimensions is longer than what lies along it: a learned query, repeated
+        for every example of a batch, but not a product of two low-rank factors.
+
+    Example:
+        >>> queries = {"queries": (NOTHING, frozenset({0}), frozenset({1}))}
+        >>> copied(queries, (8, 4, 32), {"queries": (4, 32)})
+        True
+    """
+    return any(
+        size > prod(size_of(own[name], dims[i]) for name, dims in pure.items())
+        for i, size in enumerate(shape)
+    )
 
 
 def _without(op: str, args: Sequence[Any], shape: Shape) -> list[int]:

@@ -1,28 +1,17 @@
 """The graph of tensors: parameters and merges, and which parameters sit in residual branches."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import networkx as nx
 
-from paramsearch.tracing.recording import Node, Recording
+from paramsearch.tracing.branches import ancestors, call_graph, residual_branches
+from paramsearch.tracing.recording import Recording
 
 _FIELDS = ("kind", "op", "module", "source")
 
 
-def call_graph(nodes: Sequence[Node]) -> "nx.DiGraph[int]":
-    """Make the acyclic graph of a recording: one node per call, so a shared tensor has several."""
-    graph: nx.DiGraph[int] = nx.DiGraph()
-    graph.add_nodes_from(range(len(nodes)))
-    graph.add_edges_from((p, i) for i, node in enumerate(nodes) for p in node.parents)
-    return graph
-
-
 def branches(recording: Recording) -> tuple[frozenset[int], frozenset[int]]:
-    """Find residual streams and branches.
-
-    A sum of two activations of one shape, one of which (the stream) is an ancestor of the other
-    (the end of the branch), closes a residual branch: everything strictly between the two.
+    """Find the nodes of residual streams and branches.
 
     Args:
         recording: The recorded step.
@@ -30,19 +19,9 @@ def branches(recording: Recording) -> tuple[frozenset[int], frozenset[int]]:
     Returns:
         Indices of nodes inside branches, and of nodes that carry a stream (both ends of a branch).
     """
-    graph = call_graph(recording.nodes)
-    inside: set[int] = set()
-    streams: set[int] = set()
-    for index, node in enumerate(recording.nodes):
-        if not node.same_shape:
-            continue
-        for stream in node.parents:
-            later = _descendants(graph, stream)
-            for end in node.parents:
-                if end in later:
-                    inside |= (later & _ancestors(graph, end)) | {end}
-                    streams |= {stream, index}
-    return frozenset(inside), frozenset(streams)
+    found = residual_branches(recording)
+    inside = frozenset[int]().union(*(branch.inside for branch in found))
+    return inside, frozenset(node for branch in found for node in (branch.start, branch.join))
 
 
 def residual_names(recording: Recording) -> frozenset[str]:
@@ -87,12 +66,4 @@ def _leading_to_loss(recording: Recording) -> set[int]:
     """List the nodes on which the loss depends, and the input."""
     graph = call_graph(recording.nodes)
     last = len(recording.nodes) - 1
-    return {0, last} | _ancestors(graph, last)
-
-
-def _ancestors(graph: "nx.DiGraph[int]", node: int) -> set[int]:
-    return nx.ancestors(graph, node)  # pyright: ignore[reportUnknownMemberType]
-
-
-def _descendants(graph: "nx.DiGraph[int]", node: int) -> set[int]:
-    return nx.descendants(graph, node)  # pyright: ignore[reportUnknownMemberType]
+    return {0, last} | ancestors(graph, last)

@@ -1,6 +1,6 @@
 """Which dimensions of which tensors grow along which axis: compare two builds by their shapes."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from math import log2
 
 from paramsearch.errors import ParamsearchError
@@ -66,6 +66,21 @@ def growth(base: Shapes, grown: Mapping[str, Shapes]) -> dict[str, dict[str, Pow
                 )
             result[name][axis] = tuple(power(b, a) for a, b in zip(shape, wide, strict=True))
     return result
+
+
+def alone(
+    powers: Mapping[str, Mapping[str, Powers]], axes: Collection[str]
+) -> dict[str, dict[str, Powers]]:
+    """Give the growth along some of the axes alone.
+
+    Example:
+        >>> alone({"w": {"width": (1.0,), "vocabulary": (0.0,)}}, ["width"])
+        {'w': {'width': (1.0,)}}
+    """
+    return {
+        name: {axis: dims for axis, dims in by_axis.items() if axis in axes}
+        for name, by_axis in powers.items()
+    }
 
 
 def scales(base: Shapes, grown: Shapes) -> bool:

@@ -4,58 +4,55 @@ Every tensor is either a constant, a function of parameters alone (`Pure`: it ca
 parameters' dimensions), or an activation (it carries the node of the dataflow that made it).
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple, cast
+from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.hooks import RemovableHandle
 
 from paramsearch.tracing.consumers import (
     LAYERS,
+    OURS,
     PRODUCTS,
     called,
+    chooses,
+    guessed_sum,
     is_fresh,
     is_recurrent,
     merge_kind,
     summed_by_layer,
 )
-from paramsearch.tracing.dims import NOTHING, Pure, contract, follow, size_of, union, whole
+from paramsearch.tracing.dims import (
+    NOTHING,
+    contract,
+    copied,
+    follow,
+    size_of,
+    union,
+    whole,
+)
 from paramsearch.tracing.memory import Memory
+from paramsearch.tracing.operand import Operand, Value, any_active, chosen
 from paramsearch.tracing.recording import Node, Recording, Use
 from paramsearch.tracing.source import caller
 from paramsearch.tracing.translate import translate
-
-Value = int | dict[str, tuple[frozenset[int], ...]]
-"""Index of the node that made an activation, or the dimensions of a function of parameters."""
-
-
-class Operand(NamedTuple):
-    """A tensor argument: what it is (None for a constant) and its shape."""
-
-    value: Value | None
-    shape: tuple[int, ...]
-
-    @property
-    def pure(self) -> Pure | None:
-        """Its dimensions, if it is a function of parameters alone."""
-        return self.value if isinstance(self.value, dict) else None
+from paramsearch.tracing.watch import Watch
 
 
 class Recorder(TorchDispatchMode):
     """A context in which a model runs and is recorded."""
 
+    supports_higher_order_operators = True
+
     def __init__(self, model: nn.Module, inputs: Any):
         """Know the parameters and the inputs of the model; every tensor of the inputs counts."""
         super().__init__()  # pyright: ignore[reportUnknownMemberType]
-        self._model = model
+        self._watch = Watch(model, self._as_data, self._as_result)
         self._shapes = {name: tuple(p.shape) for name, p in model.named_parameters()}
         self._memory: Memory[Value] = Memory()
         self._nodes = [Node("input")]
         self._uses: dict[str, list[Use]] = {}
-        self._path: list[str] = []
-        self._hooks: list[RemovableHandle] = []
         for name, parameter in model.named_parameters():
             self._memory.set(parameter, dict[str, Any]({name: whole(parameter.shape)}))
         for tensor in tree_leaves(inputs):
@@ -64,25 +61,36 @@ class Recorder(TorchDispatchMode):
 
     def __enter__(self) -> "Recorder":
         """Watch which module runs."""
-        for name, module in cast(Iterable[tuple[str, nn.Module]], self._model.named_modules()):
-            self._hooks.append(module.register_forward_pre_hook(self._entering(name)))
-            leave = module.register_forward_hook(self._leaving, always_call=True)
-            self._hooks.append(leave)
+        self._watch.start()
         super().__enter__()
         return self
 
     def __exit__(self, *error: Any) -> None:
         """Stop watching."""
         super().__exit__(*error)  # pyright: ignore[reportUnknownMemberType]
-        for hook in self._hooks:
-            hook.remove()
+        self._watch.stop()
 
-    def _entering(self, name: str) -> Callable[..., None]:
-        return lambda *_: self._path.append(name)
+    def _as_data(self, value: Tensor) -> Tensor:
+        """Make a learned query or state that enters a layer an activation, as it is data there."""
+        known = Operand(self._memory.get(value), tuple(value.shape))
+        if not known.pure:
+            return value
+        data = value.clone()  # the parameter itself stays one
+        self._memory.set(data, self._start(known))
+        return data
 
-    def _leaving(self, *_: Any) -> None:
-        if self._path:
-            self._path.pop()
+    def _as_result(self, entered: Sequence[Tensor], left: Sequence[Tensor]) -> None:
+        """Make what a module returns an activation where none of its ops could be recorded."""
+        unknown = [t for t in left if t.requires_grad and self._memory.get(t) is None]
+        known = [Operand(self._memory.get(t), tuple(t.shape)) for t in entered if unknown]
+        value = self._blend("module", known) if any_active(*known) else None
+        if value is not None:
+            for tensor in unknown:
+                self._memory.set(tensor, value)
+
+    def _start(self, operand: Operand) -> int:
+        """Begin a stream with a function of parameters."""
+        return self._consume(operand, "add", NOTHING, NOTHING, Operand(None, ()))
 
     def finish(self, loss: Tensor) -> Recording:
         """Close the recording with the node of the loss."""
@@ -95,7 +103,8 @@ class Recorder(TorchDispatchMode):
     ) -> Any:
         """Run one aten op, then note what its results are."""
         out = func(*args, **(kwargs or {}))
-        op: str = func.overloadpacket.__name__
+        foreign = func.namespace not in OURS
+        op: str = func.__name__.partition(".")[0]
         in_place = op.endswith("_") and bool(func._schema.is_mutable)
         op = op[:-1] if in_place else op
         inside: list[Any] = tree_leaves((args, kwargs))
@@ -110,7 +119,8 @@ class Recorder(TorchDispatchMode):
         for result in results:
             value = node
             if node is None:
-                value = self._apply(op, args, operands, tuple(result.shape))
+                apply = self._foreign if foreign else self._apply
+                value = apply(op, args, operands, tuple(result.shape))
                 node = value if isinstance(value, int) else None
             if value is None:
                 continue
@@ -131,7 +141,9 @@ class Recorder(TorchDispatchMode):
             if places.added is None:
                 return product
             return self._blend("add", [Operand(product, out), operands[places.added]], "linear")
-        active = self._active(*operands)
+        active = any_active(*operands)
+        if operands[0].pure and chooses(op, args, operands[0].shape):
+            return chosen(operands[0], len(args[1]), len(out))
         if op in LAYERS and operands[LAYERS[op].weight].pure and (active or op == "embedding"):
             return self._layer(op, args, operands)
         if is_recurrent(op) and active:
@@ -147,15 +159,33 @@ class Recorder(TorchDispatchMode):
         stacked = (args[1] if len(args) > 1 else 0) % len(out) if op == "stack" else None
         return dict(union(pures, out, stacked))
 
+    def _foreign(
+        self, op: str, args: tuple[Any, ...], operands: Sequence[Operand], out: tuple[int, ...]
+    ) -> Value | None:
+        """Guess from shapes what an op does that torch does not define."""
+        active = [operand for operand in operands if isinstance(operand.value, int)]
+        value = self._blend(op, active or operands)
+        for operand in operands if active else ():
+            if operand.pure:
+                summed = guessed_sum(operand.shape, active[0].shape, out)
+                name = "linear" if summed else op
+                value = self._consume(operand, name, summed, NOTHING, Operand(value, ()))
+        return value
+
     def _product(
         self, op: str, left: Operand, right: Operand, out: tuple[int, ...]
     ) -> Value | None:
         """Multiply matrices: of parameters, of a parameter and an activation, or of activations."""
-        if left.pure is None and right.pure is None and not self._active(left, right):
+        if left.pure is None and right.pure is None and not any_active(left, right):
             return None
+        if left.pure and right.pure:  # one may be data: learned queries, a first state
+            if copied(left.pure, left.shape, self._shapes):
+                left = Operand(self._start(left), left.shape)
+            elif copied(right.pure, right.shape, self._shapes):
+                right = Operand(self._start(right), right.shape)
         # A constant matrix (one-hot, first state) is data; a constant vector, of a spectral norm.
-        alone = not self._active(left, right) and (left.pure is None or right.pure is None)
-        if not self._active(left, right) and not (alone and len(out) > 1):
+        alone = not any_active(left, right) and (left.pure is None or right.pure is None)
+        if not any_active(left, right) and not (alone and len(out) > 1):
             return dict(contract(left.pure, right.pure, out))
         for operand, is_left in ((left, True), (right, False)):
             if operand.pure:
@@ -165,10 +195,6 @@ class Recorder(TorchDispatchMode):
                 other = right if is_left else left
                 return self._consume(operand, "linear", summed, copies, other)
         return self._blend(op, [left, right])
-
-    @staticmethod
-    def _active(*operands: Operand) -> bool:
-        return any(isinstance(operand.value, int) for operand in operands)
 
     def _layer(self, op: str, args: tuple[Any, ...], operands: Sequence[Operand]) -> Value | None:
         """Apply a whole layer: weight, then bias."""
@@ -237,9 +263,9 @@ class Recorder(TorchDispatchMode):
 
     def _add(self, node: Node) -> int:
         """Append a node, with the place in the user's code and model where it happens."""
-        module = self._path[-1] if self._path else ""
+        place = self._watch.module, caller()
         self._nodes.append(
-            Node(node.kind, node.name, node.op, module, caller(), node.parents, node.same_shape)
+            Node(node.kind, node.name, node.op, *place, node.parents, node.same_shape)
         )
         return len(self._nodes) - 1
 

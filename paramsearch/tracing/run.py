@@ -41,3 +41,29 @@ def run_recorded(
     with seeded(), recorder:
         value = loss(forward())
     return recorder.finish(value), value
+
+
+def depends_on(value: Tensor) -> set[int]:
+    """Walk the autograd graph behind a tensor, as a check on what was recorded.
+
+    Args:
+        value: A tensor computed with gradients.
+
+    Returns:
+        The ids of the tensors it depends on that ask for a gradient.
+
+    Example:
+        >>> x = torch.ones(2, requires_grad=True)
+        >>> depends_on((2 * x).sum()) == {id(x)}
+        True
+    """
+    ahead, seen, found = [value.grad_fn], set[Any](), set[int]()
+    while ahead:
+        function = ahead.pop()
+        if function is None or function in seen:
+            continue
+        seen.add(function)
+        leaf = getattr(function, "variable", None)
+        found |= set() if leaf is None else {id(leaf)}
+        ahead += [before for before, _ in function.next_functions]
+    return found

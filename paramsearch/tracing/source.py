@@ -3,6 +3,7 @@
 import inspect
 import os
 from pathlib import Path
+from traceback import walk_tb
 from types import FrameType
 
 import torch
@@ -24,11 +25,35 @@ def caller() -> str:
         if frame.f_code.co_name == _OUTERMOST:
             return ""
         frame = frame.f_back
-    if frame is None:
-        return ""
-    path = Path(frame.f_code.co_filename)
+    return "" if frame is None else _shown(frame.f_code.co_filename, frame.f_lineno)
+
+
+def raised_at(error: BaseException) -> str:
+    """Give ``file:line`` of the innermost frame outside torch and this package that raised.
+
+    Args:
+        error: An error that was caught.
+
+    Returns:
+        The file relative to the working directory where it lies beneath it; empty if no such frame.
+
+    Example:
+        >>> try:
+        ...     open("no/such/file")
+        ... except OSError as error:
+        ...     raised_at(error)    # a doctest is no file
+        ''
+    """
+    frames = walk_tb(error.__traceback__)
+    places = [(frame.f_code.co_filename, line) for frame, line in frames]
+    theirs = [place for place in places if not _is_engine(place[0])]
+    return _shown(*theirs[-1]) if theirs else ""
+
+
+def _shown(file: str, line: int) -> str:
+    path = Path(file)
     shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-    return f"{shown}:{frame.f_lineno}"
+    return f"{shown}:{line}"
 
 
 def _is_engine(file: str) -> bool:

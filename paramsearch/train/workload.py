@@ -17,6 +17,7 @@ from paramsearch.tasks.task import Batch, Task
 from paramsearch.tracing.arch import Arch
 from paramsearch.tracing.output import parted
 from paramsearch.tracing.run import seeded
+from paramsearch.tracing.source import raised_at
 from paramsearch.tracing.tensor import TensorInfo
 from paramsearch.tracing.trace import Trace, trace
 from paramsearch.train.backend import LOOP, STACKED, Backend
@@ -105,7 +106,7 @@ def prepare(
 
     Args:
         arch: The architecture.
-        task: The task it is trained on.
+        task: The task it is trained on; along axis ``vocabulary``, of the size at that scale.
         scale: Sizes along the axes; those left out stand at their base.
         device: Where members will train.
         dtype: Floating-point type of parameters and activations.
@@ -122,7 +123,8 @@ def prepare(
     traced = trace(arch, task=task, scale=scale)
     at_base = all(arch.axes[axis] == size for axis, size in scale.items())
     base = traced if at_base else trace(arch, task=task)
-    known = base_init(base_builds(lambda: arch.model(task.dims)))
+    small, task = arch.task_at(task), arch.task_at(task, scale)
+    known = base_init(base_builds(lambda: arch.model(small.dims)))
     laws = {t.name: law_for(t, known, base.tensors) for t in traced.tensors}
     with seeded():
         model = arch.model(task.dims, scale).to(device, dtype).eval()
@@ -158,14 +160,14 @@ def _backend(workload: Workload, name: str, asked: str) -> Backend:
         if asked == "stacked":
             raise ParamsearchError(
                 f"architecture '{name}' cannot be trained under torch.func.vmap; its step fails "
-                f"with: {brief(refused)}; choose backend loop"
+                f"with: {_told(refused)}; choose backend loop"
             ) from refused
-        backend = replace(LOOP, reason=brief(refused))
+        backend = replace(LOOP, reason=_told(refused))
         try:
             loss = attempt(backend)
         except Exception as error:
             raise ParamsearchError(
-                f"architecture '{name}' cannot be trained; its step fails with: {brief(error)}"
+                f"architecture '{name}' cannot be trained; its step fails with: {_told(error)}"
             ) from error
     if not loss.isfinite().all():
         raise ParamsearchError(
@@ -173,3 +175,9 @@ def _backend(workload: Workload, name: str, asked: str) -> Backend:
             f"'{workload.task.name}' before any update; a learning rate cannot help there"
         )
     return backend
+
+
+def _told(error: BaseException) -> str:
+    """Give what an error says, and the line of the user's code at which it was raised."""
+    place = raised_at(error)
+    return f"{brief(error)}{f' (at {place})' if place else ''}"

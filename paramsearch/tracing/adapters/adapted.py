@@ -20,6 +20,7 @@ class Adapted:
         options: Option name -> default, see `Arch.options`.
         settings: What the user set, under the names of axes and options.
         task: The task that the model is trained on by default.
+        vocabulary: Base size of axis ``vocabulary``, see `Arch`; None without tokens.
     """
 
     build: Callable[..., nn.Module]
@@ -27,6 +28,7 @@ class Adapted:
     options: Mapping[str, object]
     settings: Mapping[str, object]
     task: str
+    vocabulary: int | None = None
 
 
 def library(name: str, extra: str, arch: str, oldest: int = 0) -> Any:

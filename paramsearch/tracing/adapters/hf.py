@@ -1,18 +1,31 @@
 """Adapter ``hf:TYPE``: any causal language model of ``transformers``, made from a configuration."""
 
+import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from paramsearch.errors import ParamsearchError, brief, unknown_name
 from paramsearch.tracing.adapters.adapted import Adapted, axis_settings, library
+from paramsearch.tracing.adapters.hf_batching import Equivalents, replace, teach
 from paramsearch.tracing.adapters.hf_experts import register
-from paramsearch.tracing.adapters.hf_fields import CONTEXTS, at_scale, common_names, defaults
+from paramsearch.tracing.adapters.hf_fields import (
+    CONTEXTS,
+    OF_KIND,
+    WIDTHS,
+    at_scale,
+    common_names,
+    composed,
+    defaults,
+    special_tokens,
+)
 from paramsearch.tracing.options import default_of, whole
 
-_WIDTH, _DEPTH, _HEADS = 32, 2, 2
+_WIDTH, _DEPTH, _HEADS, _VOCABULARY = 32, 2, 2, 64
+_COUNTS_TOKENS = "create_position_ids_from_input_ids"  # counts those that do not pad
 _OLDEST = 5  # before, configurations were no dataclasses and experts could not be batched
 
 
@@ -48,13 +61,19 @@ def hf(kind: str, settings: Mapping[str, object]) -> Adapted:
     named = axis_settings(where, named, "hidden_size", "width")
     named = axis_settings(where, named, "num_hidden_layers", "depth")
     width = whole(f"architecture '{where}': width", named.get("width", _WIDTH))
-    depth = whole(f"architecture '{where}': depth", named.get("depth", _DEPTH))
+    special = dict(OF_KIND.get(kind, {}))
+    layers = special.pop("num_hidden_layers", _DEPTH)
+    depth = whole(f"architecture '{where}': depth", named.get("depth", layers))
+    heads = special.pop("num_attention_heads", _HEADS)
     heads = whole(
-        f"architecture '{where}': num_attention_heads", named.get("num_attention_heads", _HEADS)
+        f"architecture '{where}': num_attention_heads", named.get("num_attention_heads", heads)
     )
-    options = defaults(config, transformers.PreTrainedConfig, width, depth, heads)
-    build = CausalLM(kind, width, depth, {name: default_of(v) for name, v in options.items()})
-    return Adapted(build, {"width": width, "depth": depth}, options, named, "bytes")
+    special |= {name: round(special[name] * width) for name in special if name in WIDTHS}
+    options = defaults(config, transformers.PreTrainedConfig, width, depth, heads) | special
+    theirs = {name: default_of(v) for name, v in options.items() if name not in special}
+    build = CausalLM(kind, width, depth, theirs)
+    axes = {"width": width, "depth": depth}
+    return Adapted(build, axes, options, named, "bytes", vocabulary=_VOCABULARY)
 
 
 def _configuration(transformers: Any, where: str, kind: str, known: Collection[str]) -> Any:
@@ -96,22 +115,25 @@ class CausalLM:
     ) -> nn.Module:  # fmt: skip
         """Build it with random weights, as transformers initializes them."""
         transformers = library("transformers", "hf", f"hf:{self.kind}")
-        names = common_names(transformers.AutoConfig.for_model(self.kind))
+        plain = transformers.AutoConfig.for_model(self.kind)
+        names = common_names(plain)
         fields = at_scale(fields, width / self.width, depth / self.depth, self.defaults)
-        fields |= dict.fromkeys(CONTEXTS, inputs) | {"vocab_size": max(vocabulary, outputs)}
-        # A token that pads would not be trained; one beyond the vocabulary is refused.
-        fields |= dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id"))
+        fields |= dict.fromkeys(CONTEXTS, inputs) | composed(self.kind, fields)
+        fields |= special_tokens(plain, max(vocabulary, outputs))
         fields |= {"use_cache": False, "is_decoder": True}
         config = transformers.AutoConfig.for_model(
             self.kind, **{names[name]: value for name, value in fields.items() if name in names}
         )
         kinds = transformers.models.auto.modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING
         kind: Any = kinds[type(config)]
+        teach(sys.modules[kind.__module__])
         made = type(kind.__name__, (_Predicting, kind), {"__module__": kind.__module__})
         model = made._from_config(
             config, attn_implementation="eager", experts_implementation=register(transformers)
         )
+        replace(model)
         model.answer = outputs, positions is None
+        model.numbered = any(hasattr(m, _COUNTS_TOKENS) for m in model.modules())
         return model
 
 
@@ -120,15 +142,20 @@ class _Predicting(nn.Module):
 
     Attributes:
         answer: How many logits, and whether at the last position alone.
+        numbered: Whether it must be told the positions.
     """
 
     answer: tuple[int, bool]
+    numbered: bool
 
     def forward(self, tokens: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Map tokens (batch, context) to logits (batch, context, outputs), or (batch, outputs)."""
         outputs, last_only = self.answer
         theirs: Any = super().forward  # of the class that follows this one
-        found = theirs(input_ids=tokens, use_cache=False)
+        places = torch.arange(tokens.shape[-1], device=tokens.device)[None]
+        more = {"position_ids": places} if self.numbered else {}
+        with Equivalents():
+            found = theirs(input_ids=tokens, use_cache=False, **more)
         logits = found.logits[..., :outputs]
         logits = logits[:, -1] if last_only else logits
         balance = getattr(found, "aux_loss", None)

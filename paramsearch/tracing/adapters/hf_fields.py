@@ -5,6 +5,7 @@ A field goes by its common name where a model type has its own, as ``attribute_m
 """
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,15 +15,19 @@ WIDTHS = {  # sizes that grow with the width, in widths
     "hidden_size": 1.0,
     "word_embed_proj_dim": 1.0,
     "embedding_size": 1.0,
+    "hidden_size_per_layer_input": 0.5,
+    "laurel_rank": 0.5,
     "lru_width": 1.0,
     "intermediate_size": 4.0,
     "ffn_dim": 4.0,
+    "ffn_hidden_size": 4.0,
     "decoder_ffn_dim": 4.0,
     "encoder_ffn_dim": 4.0,
     "moe_intermediate_size": 2.0,
     "shared_expert_intermediate_size": 2.0,
     "head_dim": 0.5,
     "v_head_dim": 0.5,
+    "mamba_d_ssm": 2.0,
     "linear_key_head_dim": 0.5,
     "linear_value_head_dim": 0.5,
     "mamba_d_head": 0.5,
@@ -55,11 +60,40 @@ COUNTS = {
     "first_k_dense_replace": 1,
     "type_vocab_size": 1,
 }
+_ROPE = {"rope_type": "default", "rope_theta": 1e4}
+OF_KIND: dict[str, dict[str, Any]] = {  # where common sizes or a type's own do not fit
+    "big_bird": {"attention_type": "original_full"},  # sparse blocks are as long as the context
+    "codegen": {"num_attention_heads": 4},  # in four parts
+    "cohere_compass_text": {"rope_parameters": Free({"full_attention": _ROPE})},
+    "dbrx": {"kv_n_heads": 2, "clip_qkv": 8.0, "rope_theta": 1e4}
+    | {"ffn_hidden_size": 4.0, "moe_num_experts": 4, "moe_top_k": 2},
+    "dots1": {"n_shared_experts": 1},
+    "gemma3n_text": {"num_kv_shared_layers": 0},
+    "lfm2_moe": {"num_dense_layers": 1},
+    "mimo_v2_flash": {"num_key_value_heads": 1},  # twice as many in some layers
+    "olmo_hybrid": {"num_hidden_layers": 4},  # the last of every four differs
+    "xmod": {"default_language": "en_XX"},
+    "zamba": {"num_hidden_layers": 4},  # at least two that share
+    "zaya": {"num_experts_per_tok": 1},
+}
+_PARTS = {  # of DBRX
+    "attn_config": ("kv_n_heads", "clip_qkv", "rope_theta"),
+    "ffn_config": ("ffn_hidden_size", "moe_num_experts", "moe_top_k"),
+}
+_PATTERNS = {  # kinds of layers in turn, where a type does not say what few layers are
+    "gpt_neo": ("attention_types", ("global", "local")),
+    "lfm2_moe": ("layer_types", ("conv", "full_attention")),
+    "zamba": ("layers_block_type", ("linear_attention", "hybrid")),
+    "zamba2": ("layers_block_type", ("linear_attention", "hybrid")),
+}
+VOCABULARIES = ("vocab_size", "vocab_size_per_layer_input")
 CONTEXTS = ("max_position_embeddings", "max_seq_len", "model_max_length", "n_ctx")
-_ALWAYS = {"head_dim", "num_key_value_heads", "num_experts_per_tok"}  # some leave them open
+_ALWAYS = {  # some leave them open
+    *("head_dim", "num_key_value_heads", "num_experts_per_tok", "n_routed_experts"),
+}
 _SET_ALONE = {  # by the task, or because training needs it so
     *(
-        "vocab_size",
+        *VOCABULARIES,
         *CONTEXTS,
         "use_cache",
         "is_decoder",
@@ -163,3 +197,53 @@ def at_scale(
         elif name in {*WIDTHS, *DEPTHS, *COUNTS} or "drop" in name or changed.get(name) != value:
             found[name] = value
     return found
+
+
+def composed(kind: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the fields that are made of others, for the types that need it.
+
+    These are kinds of all layers, unless they are given, and configurations of parts.
+
+    Args:
+        kind: The ``model_type``.
+        fields: Common name -> value, with ``num_hidden_layers``.
+
+    Returns:
+        Field -> value.
+
+    Example:
+        >>> composed("zamba2", {"num_hidden_layers": 3})
+        {'layers_block_type': ['linear_attention', 'hybrid', 'linear_attention']}
+    """
+    if kind == "dbrx":
+        return {part: {name: fields[name] for name in names} for part, names in _PARTS.items()}
+    name, kinds = _PATTERNS.get(kind, ("", ()))
+    if not name or fields.get(name) is not None:
+        return {}
+    layers = [kinds[index % len(kinds)] for index in range(fields["num_hidden_layers"])]
+    return {name: [[layers, 1]] if name == "attention_types" else layers}
+
+
+def special_tokens(config: Any, vocabulary: int) -> dict[str, int | None]:
+    """Give the numbers of special tokens, and the size of the vocabulary.
+
+    A token that pads would not be trained, so there is none. Where a type insists on one, it is a
+    further token, which no text has.
+
+    Args:
+        config: A configuration.
+        vocabulary: How many tokens texts have.
+
+    Returns:
+        Field -> value.
+    """
+    names = ("pad_token_id", "bos_token_id", "eos_token_id")
+    kinds = {field.name: str(field.type) for field in dataclasses.fields(config)}
+    needed = [n for n in names if n in kinds and not {"None", "Optional"} & set(_words(kinds[n]))]
+    found: dict[str, int | None] = dict.fromkeys(names)
+    found |= dict.fromkeys(needed, vocabulary)
+    return {**found, **dict.fromkeys(VOCABULARIES, vocabulary + bool(needed))}
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text)

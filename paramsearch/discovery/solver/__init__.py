@@ -1,0 +1,1 @@
+"""Solve for exponents: where the slopes of the update probes vanish, and how sure that is."""

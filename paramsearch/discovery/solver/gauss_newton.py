@@ -1,0 +1,150 @@
+"""Damped Gauss-Newton on the slopes of the update probes.
+
+Each exponent moves the probes of its own group and of the groups behind it, nearly linearly: a
+power of the ratio in the learning rate is a power of the ratio in the update. So a few Jacobians
+by finite differences lead from the standard parameterization to the answer, with no other knowledge
+than what was measured. All rules of one measurement train as one population per scale.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from paramsearch.discovery.solver.least_squares import step
+from paramsearch.discovery.solver.readings import Readings, size
+from paramsearch.rules.encoding import Variable
+
+Array = NDArray[np.float64]
+Values = tuple[float, ...]
+"""One exponent per variable, not necessarily on the grid."""
+
+Measure = Callable[[Sequence[Values]], Readings]
+"""Reads the probes of rules given by their exponents."""
+
+DIFFERENCE = 0.25
+"""Change of an exponent in a finite difference: well above the noise of short runs."""
+
+DAMPINGS = (0.003, 0.03, 0.3)
+"""Levenberg dampings tried in every round, in units of squared slope per exponent."""
+
+REACH = 1.0
+"""Largest change of an exponent in one round."""
+
+ROUNDS = 6
+"""Steps at most."""
+
+CLOSE = 0.02
+"""Change of the exponents at which the iteration ends."""
+
+
+@dataclass(frozen=True)
+class Bend:
+    """The slopes at one point and how exponents change them.
+
+    Attributes:
+        values: The exponents x.
+        here: Readings at x, of one rule.
+        moved: Readings with one exponent changed, one rule per variable.
+        steps: The changes, (variables,).
+    """
+
+    values: Values
+    here: Readings
+    moved: Readings
+    steps: Array
+
+    def linear(
+        self, scales: Sequence[int] | None = None, seeds: Sequence[int] | None = None
+    ) -> tuple[Array, Array]:
+        """Give the slopes (quantities,) and their Jacobian (quantities, variables).
+
+        Args:
+            scales: Which scales count; all by default.
+            seeds: Which seeds count; all by default.
+        """
+        slopes = self.here.slopes(scales, seeds)[0]
+        moved = self.moved.slopes(scales, seeds)
+        return slopes, ((moved - slopes) / self.steps[:, None]).T
+
+
+def bend(measure: Measure, variables: Sequence[Variable], values: Values) -> Bend:
+    """Measure slopes and Jacobian at one point, as one population per scale.
+
+    Args:
+        measure: Reads rules.
+        variables: The free exponents, whose bounds hold.
+        values: The point x.
+    """
+    x, low, high = np.array(values), *_bounds(variables)
+    # Towards the farther bound, and not beyond it.
+    up = high - x >= x - low
+    steps = np.where(up, np.minimum(DIFFERENCE, high - x), -np.minimum(DIFFERENCE, x - low))
+    moved = [_values(x + np.eye(len(x))[k] * steps[k]) for k in range(len(x))]
+    readings = measure([values, *moved])
+    rest = Readings(readings.names, readings.one_sided, readings.ratios, readings.logs[1:])
+    return Bend(values, readings.rule(0), rest, steps)
+
+
+def gauss_newton(
+    measure: Measure,
+    variables: Sequence[Variable],
+    start: Values,
+    rounds: int = ROUNDS,
+    told: Callable[[int, float], None] = lambda number, wrong: None,
+) -> Bend:
+    """Find exponents x at which the slopes r(x) of the update probes are smallest.
+
+    Every round tries the steps ``-(J'J + damping I)^-1 J' r`` of several dampings, within the
+    bounds. J is measured at the start and follows Broyden (1965) after, ``J += (dr - J dx) dx' /
+    dx'dx``; where no step makes ``|r|`` smaller, it is measured again. It ends when that does not
+    help, or the step is small. On four optimizers measuring J in every round took half as many
+    steps again and led to the same exponents within 0.03.
+
+    Args:
+        measure: Reads rules; all that one call is given train as one population per scale.
+        variables: The free exponents.
+        start: Where to begin.
+        rounds: Steps at most.
+        told: Hears after each round its number and ``|r|^2``.
+
+    Returns:
+        Slopes and a freshly measured Jacobian at the exponents with the smallest ``|r|`` seen.
+    """
+    low, high = _bounds(variables)
+    at = bend(measure, variables, start)
+    slopes, jacobian = at.linear()
+    one_sided = at.here.one_sided
+    fresh = True  # whether the Jacobian was measured at these exponents
+    for number in range(1, rounds + 1):
+        x = np.array(at.values)
+        reach = (np.maximum(low - x, -REACH), np.minimum(high - x, REACH))
+        moves = [step(slopes, jacobian, one_sided, d, bounds=reach) for d in DAMPINGS]
+        tried = measure([_values(x + move) for move in moves])
+        found = tried.slopes()
+        best = min(range(len(moves)), key=lambda k: size(found[k], one_sided))
+        told(number, min(size(found[best], one_sided), size(slopes, one_sided)))
+        if size(found[best], one_sided) >= size(slopes, one_sided):
+            if fresh:
+                return at
+            at, fresh = bend(measure, variables, at.values), True
+            slopes, jacobian = at.linear()
+            continue
+        move, change = moves[best], found[best] - slopes
+        at, fresh = Bend(_values(x + move), tried.rule(best), at.moved, at.steps), False
+        jacobian = jacobian + np.outer(change - jacobian @ move, move) / (move @ move)
+        slopes = found[best]
+        if np.abs(move).max() < CLOSE:
+            break
+    return at if fresh else bend(measure, variables, at.values)
+
+
+def _bounds(variables: Sequence[Variable]) -> tuple[Array, Array]:
+    low = np.array([variable.low for variable in variables])
+    high = np.array([variable.high for variable in variables])
+    return low, high
+
+
+def _values(x: Array) -> Values:
+    return tuple(round(float(value), 6) for value in x)

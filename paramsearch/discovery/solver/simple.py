@@ -1,0 +1,78 @@
+"""The simplest rule that the slopes cannot tell from the solution."""
+
+from collections.abc import Sequence
+from itertools import combinations, product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from paramsearch.discovery.solver.certainty import distances
+from paramsearch.discovery.solver.gauss_newton import Values
+from paramsearch.discovery.solver.linear_model import Bounds, LinearModel
+from paramsearch.rules.encoding import Variable
+from paramsearch.rules.gauge import tidy
+
+Array = NDArray[np.float64]
+
+FRACTIONS = (0.5, 0.25)
+"""Steps of simple exponents, the simplest first."""
+
+CHANCE = 0.9545
+"""Probability of two standard deviations."""
+
+
+def simplest(model: LinearModel, values: Values, variables: Sequence[Variable]) -> Values:
+    """Find the multiples of 1/2, or else of 1/4, that fit the slopes best.
+
+    Of all points of the lattice the one with the smallest F counts: exponents that act alike are
+    rounded together, not each by itself. It is taken if F rises by no more than chance allows (the
+    95.4 % point of chi-squared with as many degrees as exponents).
+
+    Args:
+        model: The slopes around the solution.
+        values: The solution.
+        variables: The free exponents.
+
+    Returns:
+        Exponents that the slopes cannot tell from the solution; its own, to 1/100, where even
+        multiples of 1/4 can be told from it.
+    """
+    x, bounds = np.array(values), distances(values, variables)
+    allowed = model.misfit(model.best(bounds)) + rise_by_chance(len(values))
+    for fraction in FRACTIONS:
+        d = _nearest(model, x, bounds, fraction)
+        if model.misfit(d) <= allowed:
+            return tuple(tidy(round(float(value), 6)) for value in x + d)
+    return tuple(tidy(round(value, 2)) for value in values)
+
+
+def rise_by_chance(count: int) -> float:
+    """Give the rise of F that chance allows when so many numbers are fixed.
+
+    Example:
+        >>> round(rise_by_chance(1), 2)
+        4.0
+    """
+    chi2: Any = stats.chi2  # has no types
+    return float(chi2.ppf(CHANCE, count))
+
+
+def _nearest(model: LinearModel, x: Array, bounds: Bounds, fraction: float) -> Array:
+    """Find the lattice point with the smallest F: round, then move by one or two exponents."""
+
+    def on_lattice(d: Array) -> Array:
+        return np.clip(np.round((x + d) / fraction) * fraction - x, *bounds)
+
+    d = min((on_lattice(np.zeros_like(x)), on_lattice(model.best(bounds))), key=model.misfit)
+    unit = np.eye(len(x)) * fraction
+    signs = (-1.0, 1.0)
+    moves = [sign * way for sign, way in product(signs, unit)]
+    moves += [a * p + b * q for p, q in combinations(unit, 2) for a, b in product(signs, signs)]
+    while True:
+        near = [np.clip(d + move, *bounds) for move in moves]
+        best = min(near, key=model.misfit, default=d)
+        if model.misfit(best) >= model.misfit(d) - 1e-9:
+            return d
+        d = best

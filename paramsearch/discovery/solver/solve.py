@@ -1,0 +1,165 @@
+"""Solve for the exponents along one axis, from what the space starts at and nothing else."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from paramsearch.discovery.progress import Watch
+from paramsearch.discovery.setting import Setting
+from paramsearch.discovery.solver.base_rate import BaseRate, with_steps
+from paramsearch.discovery.solver.certainty import Certainty, certainty
+from paramsearch.discovery.solver.gauss_newton import Bend, Values, gauss_newton
+from paramsearch.discovery.solver.prober import Prober, Probing
+from paramsearch.discovery.solver.readings import Readings, counted
+from paramsearch.discovery.solver.simple import rise_by_chance, simplest
+from paramsearch.errors import ParamsearchError
+from paramsearch.rules.encoding import Encoding, Variable
+
+Array = NDArray[np.float64]
+Round = Callable[[int, float], None]
+"""Hears the number of a round and the sum of the squared slopes after it."""
+
+SCALES = 3
+SPAN = 4
+FRESH = 500
+"""Distance of the seeds on which the simple rule is checked from those of the solution."""
+
+_HALVINGS = 6  # of the learning rate, until the start trains at every scale
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What was solved along one axis.
+
+    Attributes:
+        axis: The axis.
+        base: Learning rate and steps of the probed runs.
+        variables: The free exponents.
+        start: Slopes at the start.
+        bend: Exponents as measured, with slopes and Jacobian there.
+        certainty: Intervals and open directions.
+        simple: The simplest exponents that the slopes cannot tell from those measured.
+        confirmed: Whether the simple exponents did as well on fresh seeds.
+    """
+
+    axis: str
+    base: BaseRate
+    variables: tuple[Variable, ...]
+    start: Readings
+    bend: Bend
+    certainty: Certainty
+    simple: Values
+    confirmed: bool
+
+    @property
+    def values(self) -> Values:
+        """The exponents to use: the simple ones if confirmed, else those measured, to 1/100."""
+        if self.confirmed:
+            return self.simple
+        return tuple(round(value, 2) + 0.0 for value in self.bend.values)
+
+
+def enough(ratios: Sequence[int]) -> bool:
+    """Say whether exponents can be told from scales: three at least, over a factor of 4.
+
+    Example:
+        >>> enough([1, 2]), enough([1, 2, 4])
+        (False, True)
+    """
+    return len(ratios) >= SCALES and max(ratios) >= SPAN * min(ratios)
+
+
+def check_ratios(ratios: Sequence[int]) -> tuple[int, ...]:
+    """Check that exponents can be told from scales.
+
+    Args:
+        ratios: Scales relative to the base.
+
+    Raises:
+        ParamsearchError: Fewer than three, a span under 4, or not increasing from 1.
+
+    Example:
+        >>> check_ratios([1, 2, 4])
+        (1, 2, 4)
+    """
+    found = tuple(ratios)
+    growing = all(a < b for a, b in pairwise(found))
+    if found[:1] != (1,) or not growing:
+        raise ParamsearchError(f"ratios must start at 1 and grow; received {list(found)}")
+    if not enough(found):
+        raise ParamsearchError(
+            "exponents are slopes over scales: two points always lie on a line, and over less than "
+            f"a factor of {SPAN} noise and finite size bend it; allowed: at least {SCALES} ratios "
+            f"that reach {SPAN}; received {list(found)}"
+        )
+    return found
+
+
+def solve_axis(
+    setting: Setting,
+    encoding: Encoding,
+    base: BaseRate,
+    ratios: Sequence[int],
+    seeds: Sequence[int],
+    watch: Watch = Watch(),  # noqa: B008 - frozen
+    told: Round = lambda number, wrong: None,
+) -> Solution:
+    """Find the exponents along the setting's axis at which the slopes of the probes vanish.
+
+    Args:
+        setting: Model, task, axis, optimizer and engine.
+        encoding: The free exponents; those of other axes are left aside.
+        base: Learning rate and steps of the probed runs.
+        ratios: Scales relative to the base, at least three that span a factor of 4.
+        seeds: Seeds of the initial parameters.
+        watch: Told about progress.
+        told: Hears after each round of the iteration how wrong the slopes are.
+
+    Raises:
+        ParamsearchError: Nothing is free along the axis, the scales are too few, or the start rule
+            trains at some scale with no learning rate.
+    """
+    variables = tuple(v for v in encoding.variables if v.axis == setting.axis)
+    if not variables:
+        raise ParamsearchError(
+            f"the space leaves no exponent of axis '{setting.axis}' free, so there is nothing to "
+            "solve for; allowed: at least one with low < high"
+        )
+    prober = Prober(with_steps(setting, base.steps), replace(encoding, variables=variables), watch)
+    how = Probing(check_ratios(ratios), base.lr, tuple(seeds))
+    start = tuple(variable.start for variable in variables)
+    calm, first = _calm(prober, start, how)
+
+    def measure(at: Probing) -> Callable[[Sequence[Values]], Readings]:
+        return lambda values: prober.read(values, at)
+
+    bend = gauss_newton(measure(calm), variables, start, told=told)
+    if calm.lr < how.lr:
+        bend = gauss_newton(measure(how), variables, bend.values, told=told)
+    found = certainty(bend, variables)
+    simple = simplest(found.model, bend.values, variables)
+    fresh = replace(how, seeds=tuple(seed + FRESH for seed in seeds))
+    confirmed = _as_good(prober.read([bend.values, simple], fresh), found.model.sigma)
+    return Solution(setting.axis, base, variables, first, bend, found, simple, confirmed)
+
+
+def _calm(prober: Prober, start: Values, how: Probing) -> tuple[Probing, Readings]:
+    """Lower the learning rate until the start trains at every scale, as it may not when scaled."""
+    for calm in (replace(how, lr=how.lr / 2**halvings) for halvings in range(_HALVINGS)):
+        readings = prober.read([start], calm)
+        if readings.trained().all():
+            return calm, readings
+    raise ParamsearchError(
+        f"the rule that the space starts from does not train at ratios {list(how.ratios)}, at none "
+        f"of the learning rates from {how.lr / 2 ** (_HALVINGS - 1):.3g} to {how.lr:.3g}"
+    )
+
+
+def _as_good(both: Readings, sigma: Array) -> bool:
+    """Say whether the second rule is as good as the first, as far as chance lets one tell."""
+    wrong = counted(both.slopes(), both.one_sided) / sigma
+    first, second = np.square(wrong).sum(axis=1)
+    return bool(both.trained()[1] and second <= first + rise_by_chance(wrong.shape[1]))

@@ -1,0 +1,1 @@
+"""A rule in the forms that other programs read; one file each."""
