@@ -44,8 +44,9 @@ class Block(nn.Module):
         speeds = 1 / c.theta ** (torch.arange(0, size, 2) / size)
         angles = torch.arange(c.context)[:, None] * speeds  # (context, size / 2)
         turns = torch.stack([angles.cos(), angles.sin()]) if c.encoding == "rotary" else None
-        self.register_buffer("future", torch.ones(c.context, c.context).triu(1).bool(), False)
-        self.register_buffer("turns", turns, False)  # of both, nothing in the state dict
+        future = torch.ones(c.context, c.context).triu(1).bool()
+        self.register_buffer("future", future, persistent=False)
+        self.register_buffer("turns", turns, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map the stream (batch, context, width) to the stream."""
@@ -91,10 +92,8 @@ class LoopedGPT(nn.Module):
         self.loops, self.sampled, self.backprop = c.loops, c.sampled, c.backprop
         self.embed = nn.Embedding(vocabulary, c.width)
         self.position = nn.Embedding(inputs, c.width) if c.encoding == "learned" else None
-        stacks = (
-            nn.Sequential(*(Block(c) for _ in range(n))) for n in (c.prelude, c.depth, c.coda)
-        )
-        self.prelude, self.core, self.coda = stacks
+        parts = (nn.Sequential(*(Block(c) for _ in range(n))) for n in (c.prelude, c.depth, c.coda))
+        self.prelude, self.core, self.coda = parts
         self.adapter = nn.Linear(2 * c.width, c.width, bias=False)
         self.norm = make_norm(c, c.width)
         self.readout = nn.Linear(c.width, outputs, bias=False)

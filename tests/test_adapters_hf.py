@@ -26,7 +26,7 @@ KINDS = [
 ]
 TASK = "bytes:context=8,batch=2"
 
-pytest.importorskip("transformers")
+transformers: Any = pytest.importorskip("transformers")
 
 
 def draws(seed: int = 0) -> Tensor:
@@ -66,8 +66,6 @@ def test_members_train_side_by_side(kind):
 
 @pytest.mark.parametrize("kind", ["dbrx", "jetmoe", "deepseek_v3", "llama4_text", "roberta"])
 def test_it_is_the_model_of_transformers(kind):
-    import transformers  # is missing where the tests above are skipped
-
     model = ours(kind)
     theirs = transformers.AutoModelForCausalLM.from_config(
         model.config, attn_implementation="eager", experts_implementation="eager"

@@ -14,6 +14,9 @@ Set = Annotated[
         help="Set an option or the base size of an axis of the architecture; may be repeated.",
     ),
 ]
+By = Annotated[
+    str, typer.Option(help="Tensors that share exponents: of one role, module or tensor.")
+]
 Backend = Annotated[
     str, typer.Option(help="Members side by side (stacked), one by one (loop), or auto.")
 ]

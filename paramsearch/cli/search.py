@@ -7,6 +7,7 @@ import typer
 
 from paramsearch.cli.engine_options import (
     Backend,
+    By,
     Command,
     CommandTimeout,
     Compile,
@@ -30,6 +31,7 @@ def command(
     optimizer: Annotated[str, typer.Option(help="Optimizer, by name or as module:Class.")] = "adam",
     task: Annotated[str | None, typer.Option(help="Task; default: the architecture's.")] = None,
     space: Annotated[str | None, typer.Option(help="Free exponents; default: as the axis.")] = None,
+    by: By = "role",
     objective: Annotated[
         str | None, typer.Option(help="Objective; default: transfer, losses with --command.")
     ] = None,
@@ -67,6 +69,7 @@ def command(
                 optimizer=optimizer,
                 task=task,
                 space=space,
+                by=by,
                 objective=objective,
                 budget=budget,
                 seed=seed,

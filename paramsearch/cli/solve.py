@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from paramsearch.cli.engine_options import Backend, Precision, Set, settings
+from paramsearch.cli.engine_options import Backend, By, Precision, Set, settings
 from paramsearch.cli.failures import plain_failures
 from paramsearch.cli.output import Json, errors, show
 from paramsearch.cli.progress import shown
@@ -22,9 +22,7 @@ def command(
     optimizer: Annotated[str, typer.Option(help="Optimizer, by name or as module:Class.")] = "adam",
     task: Annotated[str | None, typer.Option(help="Task; default: the architecture's.")] = None,
     space: Annotated[str | None, typer.Option(help="Free exponents; default: as the axes.")] = None,
-    by: Annotated[
-        str, typer.Option(help="Tensors of one role, module or tensor share exponents.")
-    ] = "role",
+    by: By = "role",
     ratios: Annotated[str, typer.Option(help="Scales relative to the base.")] = "1,2,4",
     seeds: Annotated[int, typer.Option(help="Initial parameters per rule.")] = 3,
     steps: Annotated[

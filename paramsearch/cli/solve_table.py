@@ -46,10 +46,13 @@ def solve_table(content: Mapping[str, Any]) -> Table:
 
 
 def open_lines(content: Mapping[str, Any]) -> list[str]:
-    """Say which exponents can move together without being seen, a sentence for each direction."""
+    """Say what the data leave open, and which published rules they allow, a sentence each."""
     lines: list[str] = []
     if not all(_entries(content, "determined")):
         lines.append("(...): as far as the space reaches, so that the data do not determine it")
+    for axis, rules in content["fitting"].items():
+        says = ", ".join(rules) if rules else "none"
+        lines.append(f"published rules that fit the data along {axis}: {says}")
     for axis, solution in content["solutions"].items():
         for way in solution["open"]:
             parts = [

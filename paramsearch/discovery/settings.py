@@ -26,6 +26,7 @@ class SearchSettings:
         optimizer: Name of the optimizer.
         task: Name of the task.
         space: Name or path of the space.
+        by: Which tensors share exponents: of one ``role``, ``module`` or ``tensor``.
         objective: Name or path of the objective.
         budget: Distinct candidates trained by the search, before polishing.
         seed: Of the sampler, and through it of the run.
@@ -52,6 +53,7 @@ class SearchSettings:
     space: str
     objective: str
     budget: int = 96
+    by: str = "role"
     seed: int = 0
     device: str = "cpu"
     blind: bool = False
@@ -87,6 +89,7 @@ class SearchSettings:
         options = ("axis", "optimizer", "task", "space", "objective", "budget", "seed", "device")
         words = ["paramsearch search", self.arch]
         words += [f"--{name} {getattr(self, name)}" for name in (*options, "sampler")]
+        words += [f"--by {self.by}"] * (self.by != "role")
         words += [f"--set {shlex.quote(option)}" for option in self.options]
         words += [f"--backend {self.backend}"] * (self.backend != "auto")
         words += [f"--precision {self.precision}"] * (self.precision != "float32")

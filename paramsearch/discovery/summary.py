@@ -39,7 +39,7 @@ def summarize(
     """
     rule = found.rule.model_copy(update={"source": settings.command})
     evaluation = found.best.evaluation
-    asked = ("arch", "options", "task", "axis", "optimizer", "space", "objective")
+    asked = ("arch", "options", "task", "axis", "optimizer", "space", "by", "objective")
     asked += ("sampler", "seed", "blind", "program", "timeout")
     return {
         "paramsearch": 1,

@@ -50,7 +50,7 @@ def prepare(
     with from_file(settings.arch):
         traced = trace(arch, axis=settings.axis, task=task)
     with from_file(settings.space):
-        encoding = space.encode(traced.groups(), settings.optimizer)
+        encoding = space.encode(traced.groups(settings.by), settings.optimizer)
         if not encoding.variables:
             raise ParamsearchError(
                 f"space '{space.name}' leaves no exponent of architecture '{arch.name}' free, so "

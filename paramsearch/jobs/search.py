@@ -75,6 +75,7 @@ def search(
     optimizer: str = "adam",
     task: str | None = None,
     space: str | None = None,
+    by: str = "role",
     objective: str | None = None,
     budget: int = 96,
     seed: int = 0,
@@ -106,6 +107,7 @@ def search(
         optimizer: Name of the optimizer.
         task: Name of the task; by default the architecture's own.
         space: Name or path of the space; by default the one named like the axis.
+        by: Which tensors share exponents: of one ``"role"``, ``"module"`` or ``"tensor"``.
         objective: Name or path of the objective; by default ``transfer``, or ``losses`` where there
             is a command.
         budget: Distinct candidates to train, before the best is polished.
@@ -157,6 +159,7 @@ def search(
         space=space or space_for([axis]),
         objective=objective,
         budget=budget,
+        by=by,
         seed=seed,
         device=device,
         blind=blind,
@@ -230,7 +233,7 @@ def _run(
 ) -> tuple[dict[str, Any], Rule]:
     found = Driver(settings, encoding, ledger, seen, listen).run()
     published = seen or _fitting(settings, traced)
-    summary = summarize(settings, found, encoding, traced.groups(), published)
+    summary = summarize(settings, found, encoding, traced.groups(settings.by), published)
     steps = Objective.load(settings.objective).fidelity.steps
     solved = ledger.solution(encoding, settings.solve_seeds()) if settings.solve else None
     summary |= {"base": ledger.base(), "solution": solved, "trials": ledger.trials}

@@ -11,6 +11,7 @@ from paramsearch.discovery.nearest import nearest, published_rules
 from paramsearch.discovery.progress import Listener, Progress, Watch, silent
 from paramsearch.discovery.setting import Setting
 from paramsearch.discovery.solver.base_rate import STEPS, BaseRate, base_rate
+from paramsearch.discovery.solver.fitting import fitting
 from paramsearch.discovery.solver.solve import Solution, check_ratios, solve_axis
 from paramsearch.discovery.solver.table import solution_groups, solution_json
 from paramsearch.discovery.summary import rule_json
@@ -162,6 +163,7 @@ def solve(
         "groups": solution_groups(rule, encoding, traced.groups(by), solutions),
         "solutions": {solution.axis: solution_json(solution) for solution in solutions},
         "nearest": {} if blind else _nearest(rule, traced, by, axes),
+        "fitting": {} if blind else _fitting(encoding, solutions, optimizer),
         "member_steps": counter.member_steps,
         "seconds": time.monotonic() - started,
     }
@@ -223,6 +225,16 @@ def _nearest(rule: Rule, traced: Trace, by: str, axes: Sequence[str]) -> dict[st
     groups = traced.groups(by)
     return {
         axis: nearest(rule, published_rules(rule.optimizer, axis), groups, axis) for axis in axes
+    }
+
+
+def _fitting(
+    encoding: Encoding, solutions: Sequence[Solution], optimizer: str
+) -> dict[str, dict[str, float]]:
+    """Name the published rules that the data cannot tell from the solution, axis by axis."""
+    return {
+        solution.axis: fitting(solution, encoding, published_rules(optimizer, solution.axis))
+        for solution in solutions
     }
 
 

@@ -5,7 +5,8 @@ operations without a batching rule; and layers that read sizes from the values o
 """
 
 from collections.abc import Callable
-from types import MethodType, SimpleNamespace
+from inspect import isclass
+from types import MethodType, ModuleType, SimpleNamespace
 from typing import Any
 
 import torch
@@ -47,7 +48,8 @@ class Equivalents(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         """Call a function of torch, or its equivalent."""
-        return _EQUIVALENTS.get(func, func)(*args, **(kwargs or {}))
+        given: Callable[..., Any] = func
+        return _EQUIVALENTS.get(given, given)(*args, **(kwargs or {}))
 
 
 def batchable(function: type[Function]) -> type[Function]:
@@ -84,10 +86,8 @@ def batchable(function: type[Function]) -> type[Function]:
         @staticmethod
         def forward(*args: Any) -> Any:
             """Compute the value."""
-            unheard: dict[str, Any] = dict.fromkeys(
-                ("save_for_backward", "mark_non_differentiable"), lambda *_: None
-            )
-            return old.forward(SimpleNamespace(**unheard), *args)
+            unheard = SimpleNamespace(save_for_backward=_ignore, mark_non_differentiable=_ignore)
+            return old.forward(unheard, *args)
 
         @staticmethod
         def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
@@ -104,15 +104,20 @@ def batchable(function: type[Function]) -> type[Function]:
     return Same
 
 
-def teach(module: Any) -> None:
+def _ignore(*tensors: Tensor) -> None:
+    """Take what a context is told, and keep nothing."""
+
+
+def teach(module: ModuleType) -> None:
     """Replace the functions of a module of Python that are in the old style.
 
     Args:
         module: Where a model of transformers is defined; its models compute the same as before.
     """
     for name, value in list(vars(module).items()):
-        if isinstance(value, type) and issubclass(value, Function) and value is not Function:
-            if value.setup_context is Function.setup_context:
+        if isclass(value) and issubclass(value, Function) and value is not Function:
+            old: Any = value
+            if old.setup_context is Function.setup_context:
                 setattr(module, name, batchable(value))
 
 
