@@ -144,7 +144,6 @@ arch = paramsearch.Arch(
     },
     presets={
         "llama": {"norm": "rms", "mlp": "swiglu", "encoding": "rotary"},
-        # Barkeshli, Alfarano & Gromov, 2026, arXiv 2601.10684: two layers on random walks.
-        "walks": {"depth": 2, "task": "random_walk:er,context=50"},
+        "walks": {"depth": 2, "task": "random_walk:er,context=50"},  # Barkeshli 2026, 2601.10684
     },
 )

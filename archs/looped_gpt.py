@@ -105,8 +105,7 @@ class LoopedGPT(nn.Module):
         if self.position is not None:
             x = x + self.position(torch.arange(tokens.shape[-1], device=tokens.device))
         s, e = torch.zeros_like(x), self.prelude(x)
-        sampled = self.sampled and self.training
-        most = 2 * self.loops - 1 if sampled else self.loops
+        most = 2 * self.loops - 1 if (sampled := self.sampled and self.training) else self.loops
         own = draw(tokens, most) if sampled else most
         for left in range(most, 0, -1):
             if left == self.backprop:

@@ -108,9 +108,7 @@ class MoEGPT(nn.Module):
         if width % (2 * heads):
             raise ValueError(f"heads={heads} must divide width={width} into heads of even size")
         if not 1 <= top_k <= experts:
-            raise ValueError(
-                f"top_k={top_k} must be between 1 and the number of experts, {experts}"
-            )
+            raise ValueError(f"top_k must be from 1 to experts, {experts}; received {top_k}")
         self.last_only, self.balance = positions is None, balance
         self.embed = nn.Embedding(vocabulary, width)
         self.blocks = nn.ModuleList(

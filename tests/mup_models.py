@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Readout = Callable[[int, int], nn.Module]
+Readout = Callable[..., nn.Module]  # of its sizes, or of the table it is tied to
 
 INPUTS, CLASSES, TOKENS, LENGTH, HEADS = 6, 5, 11, 7, 2
 
@@ -54,33 +54,30 @@ class Block(nn.Module):
 class Transformer(nn.Module):
     """A small language model.
 
-    ``logits`` multiplies the attention logits on top of 1 / sqrt(head dimension), ``output`` the
-    readout's input; with mup's readout the latter is done by mup.
+    ``logits`` multiplies the attention logits on top of 1 / sqrt(head dimension).
     """
 
-    def __init__(
-        self,
-        width: int,
-        readout: Readout,
-        tied: bool = False,
-        logits: float = 1.0,
-        output: float = 1.0,
-    ):
+    def __init__(self, width: int, readout: Readout, tied: bool = False, logits: float = 1.0):
         super().__init__()
-        self.output = output
         self.tokens, self.places = nn.Embedding(TOKENS, width), nn.Embedding(LENGTH, width)
         scale = logits * (width // HEADS) ** -0.5
         self.blocks = nn.ModuleList(Block(width, scale) for _ in range(2))
         self.last = nn.LayerNorm(width)
-        self.readout = readout(width, TOKENS)
-        if tied:
-            self.readout.weight = self.tokens.weight
+        self.readout = readout(self.tokens.weight) if tied else readout(width, TOKENS)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.tokens(x) + self.places.weight
         for block in self.blocks:
             x = block(x)
-        return self.readout(self.last(x) * self.output).transpose(1, 2)
+        return self.readout(self.last(x)).transpose(1, 2)
+
+
+class Tied(nn.Linear):
+    """A readout without bias that shares the table of an embedding."""
+
+    def __init__(self, table: nn.Parameter):
+        super().__init__(table.shape[1], table.shape[0], bias=False)
+        self.weight = table
 
 
 class Residual(nn.Module):

@@ -273,7 +273,7 @@ def test_options_of_gpt_trace(options):
         ("looped_gpt", {"heads": 3}, "heads=3 must divide width=32 into heads of even size"),
         ("looped_gpt", {"loops": 0}, "loops: received 0; allowed: a whole number of at least 1"),
         ("moe_gpt", {"heads": 3}, "heads=3 must divide width=32 into heads of even size"),
-        ("moe_gpt", {"top_k": 5}, "top_k=5 must be between 1 and the number of experts, 4"),
+        ("moe_gpt", {"top_k": 5}, "top_k must be from 1 to experts, 4; received 5"),
     ],
 )
 def test_bad_sizes(name, options, message):

@@ -128,7 +128,7 @@ MALFORMED = {
     ),
     "an odd site": (
         "paramsearch: 1\ntensors: {w: {shape: [2], std: 1.0}}\nsites: [{kind: norm}]",
-        "sites.0.kind: received 'norm'; allowed: 'branch' or 'logits'",
+        "sites.0.kind: received 'norm'; allowed: 'branch', 'logits' or 'readout'",
     ),
     "another format": ("paramsearch: 2\ntensors: {w: {shape: [2], std: 1.0}}", "received 2; allow"),
 }

@@ -10,10 +10,10 @@ Where conventions differ:
 
 - Attention logits go with 1 / head dimension: part of the model's code with mup, of the rule with
   us. Our model is written with 1 / sqrt(head dimension), as models are.
-- A tied readout. mup multiplies the readout's input by 1 / ratio and leaves the embedding alone;
-  in a rule a multiplier belongs to a tensor and would reach both of its uses, so our model
-  divides the readout's input itself. mup rescales tied weights at the start like readouts;
-  trajectories start from those values.
+- A tied readout. mup's ``MuSharedReadout`` multiplies its input by 1 / ratio and leaves the
+  embedding alone; with us the rule says so of the site, and the gain and bias of the norm before
+  it take the factor. mup rescales tied weights at the start like readouts; trajectories start from
+  those values.
 - eps. mup scales it nowhere, also not in its gauge, in which the readout's gradient is smaller by
   the ratio. With 1e-20 it plays no part; a test states exponents that follow mup exactly.
 - Weight decay. mup keeps ``lr * weight_decay`` in every group: ``decay="independent"``.
@@ -25,7 +25,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from mup_models import CLASSES, INPUTS, LENGTH, TOKENS, Mlp, ResNet, Transformer
+from mup_models import CLASSES, INPUTS, LENGTH, TOKENS, Mlp, ResNet, Tied, Transformer
 from torch import Tensor, nn
 
 from paramsearch.rules.multiplied import multipliers_of
@@ -53,7 +53,8 @@ def theirs(name: str, ratio: int) -> nn.Module:
     def build(width: int) -> nn.Module:
         extra = {"logits": (BASE[name] / width) ** 0.5} if name in LANGUAGE else {}
         torch.manual_seed(0)
-        return BUILD[name](width, mup.MuReadout, **extra).double()
+        shared = partial(mup.MuSharedReadout, bias=False)
+        return BUILD[name](width, shared if name == "tied" else mup.MuReadout, **extra).double()
 
     base = BASE[name]
     return mup.set_base_shapes(build(base * ratio), build(base), delta=build(2 * base))
@@ -61,8 +62,7 @@ def theirs(name: str, ratio: int) -> nn.Module:
 
 def ours(name: str, ratio: int) -> nn.Module:
     """The same model in plain torch."""
-    extra = {"output": 1 / ratio} if name == "tied" else {}
-    return BUILD[name](BASE[name] * ratio, nn.Linear, **extra).double()
+    return BUILD[name](BASE[name] * ratio, Tied if name == "tied" else nn.Linear).double()
 
 
 def batch(name: str, step: int) -> tuple[Tensor, Tensor]:
@@ -91,9 +91,10 @@ def losses(name: str, model: nn.Module, optimizer: torch.optim.Optimizer) -> Ten
 def carry_over(source: nn.Module, target: nn.Module, ratio: int) -> None:
     """Give our model the function that theirs starts at."""
     carried, values = multipliers_of(target), dict(source.named_parameters())
+    scaled = ("last.weight", "last.bias") if "readout.weight" not in values else ("readout.weight",)
     with torch.no_grad():
         for name, parameter in target.named_parameters():
-            in_code = 1 / ratio if name == "readout.weight" else 1.0
+            in_code = 1 / ratio if name in scaled else 1.0
             in_code = ratio**-0.5 if name.endswith(".q.weight") else in_code
             parameter.copy_(values[name] * in_code / carried.get(name, 1.0))
 
@@ -162,6 +163,13 @@ def test_stated_decay_and_eps_in_every_gauge(optimizer, ratio, gauge):
     rule = stated(optimizer).regauge(gauge)
     expected, found = trajectories("mlp", ratio, optimizer, rule, "rule", weight_decay=0.05, **eps)
     torch.testing.assert_close(found, expected, rtol=1e-8, atol=0)
+
+
+def test_a_tied_readout_that_is_not_scaled_trains_otherwise():
+    rule = Rule.load("mup")
+    silent = rule.model_copy(update={"sites": rule.sites[:1]})
+    expected, found = trajectories("tied", 4, "adam", silent)
+    assert ((found - expected).abs() / expected).max() > 1e-4
 
 
 # What differs from mup, so that these comparisons could have failed: rule, decay, eps.

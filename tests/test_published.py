@@ -59,6 +59,13 @@ def test_who_scales_attention_logits(name):
     assert logits == ([{"width": -0.5}] if says else [])
 
 
+@pytest.mark.parametrize("name", names("rule"))
+def test_who_scales_tied_readouts(name):
+    """By 1 / ratio where the source says so: TP-V and its package."""
+    found = [site.multiplier for site in Rule.load(name).sites if site.match.site == "readout"]
+    assert found == ([{"width": -1}] if name in ("mup", "mup-sgd") else [])
+
+
 @pytest.mark.parametrize("name", DEPTH)
 def test_learning_rates_inside_branches(name):
     """The power alpha of branches and gamma of updates add up to 1 with Adam and Muon."""
@@ -216,6 +223,15 @@ def test_mup_forms_are_one_up_to_gauge(name):
     vector = (0, 0, 1 if optimizer == "sgd" else 0)
     other = form(optimizer, **FORMS[name], vector=vector, scalar=(0, 0, 0))
     assert Rule.load("mup", optimizer).equivalent(other)
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_mup_of_tied_readouts_is_what_sets_readouts_apart_in_both_forms(name):
+    """There one tensor can be both: its init and LR are one, and only the multipliers differ."""
+    before, *start = FORMS[name]["input"]
+    after, *end = FORMS[name]["output"]
+    (site,) = (s for s in Rule.load("mup", name.split()[0]).sites if s.match.site == "readout")
+    assert start == end and site.multiplier == {"width": after - before}
 
 
 def width_mult(tensor: TensorInfo, m: float) -> float:

@@ -136,6 +136,7 @@ def test_a_copy_of_a_plugged_model_computes_the_same():
 def test_a_tied_tensor_is_one_parameter_and_multiplied_in_both_places(tmp_path):
     data = Rule.load("mup").model_dump(exclude_defaults=True)
     data["groups"][0]["multiplier"] = {"width": -0.5}
+    data["sites"] = []
     save_base(lambda: Net(8, tied=True), tmp_path / "base.yaml")
     model = Net(32, tied=True)
     groups = apply(Rule.model_validate(data), model, tmp_path / "base.yaml", lr=0.1)

@@ -178,6 +178,19 @@ class DenseNet(nn.Module):
         return self.classifier(F.adaptive_avg_pool2d(x, 1).flatten(1))
 
 
+class StandardConv(nn.Conv2d):
+    """Standardizes its weight as batch norm does; Qiao et al. 2019, arXiv 1903.10520."""
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__(inputs, outputs, 3, padding=1)
+        self.gain = nn.Parameter(torch.ones(outputs, 1, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        flat = self.weight.reshape(1, self.out_channels, -1)
+        weight = F.batch_norm(flat, None, None, weight=self.gain.view(-1), training=True)
+        return F.conv2d(x, weight.reshape_as(self.weight), self.bias, padding=1)
+
+
 def images(channels: int = 3, side: int = 32) -> Tensor:
     return torch.randn(2, channels, side, side, generator=torch.Generator().manual_seed(0))
 
@@ -226,6 +239,15 @@ norm5.(weight|bias)                norm    vector
 classifier.weight                  linear  output
 classifier.bias                    linear  scalar
 """
+STANDARDIZED = """
+0.weight                           conv    input
+2.weight                           conv    hidden
+4.weight                           conv    output
+(0|2).bias                         conv    vector
+4.bias                             conv    scalar
+(0|2).gain                         mul     vector
+4.gain                             mul     scalar
+"""
 
 CASES = {
     "resnet-basic": Case(lambda w: ResNet(BasicBlock, [2, 1], w), images, RESNET),
@@ -233,4 +255,11 @@ CASES = {
     "convnext": Case(ConvNeXt, images, CONVNEXT),
     "unet": Case(UNet, lambda: images(1, 16), UNET),
     "densenet": Case(DenseNet, lambda: images(side=8), DENSENET),
+    "standardized": Case(
+        lambda w: nn.Sequential(
+            StandardConv(3, w), nn.ReLU(), StandardConv(w, w), nn.ReLU(), StandardConv(w, 7)
+        ),
+        lambda: images(side=8),
+        STANDARDIZED,
+    ),
 }

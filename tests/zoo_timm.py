@@ -1,4 +1,4 @@
-"""Ten families of timm from random weights, and what their tensors are."""
+"""Eleven families of timm from random weights, and what their tensors are."""
 
 import importlib
 import warnings
@@ -16,6 +16,7 @@ from zoo_convolutional import images
 MODULES = {
     "models": "timm.models",
     "builder": "timm.models._efficientnet_builder",
+    "nfnet": "timm.models.nfnet",
     "regnet": "timm.models.regnet",
 }
 
@@ -52,15 +53,18 @@ def patches(kind: str, **fields: Any) -> Callable[[int], nn.Module]:
     return lambda width: getattr(timm.models, kind)(embed_dim=width, **sizes | fields)
 
 
+def staged(width: int) -> tuple[int, ...]:
+    return tuple(times * width for times in (1, 2, 4, 8))
+
+
 def resnet(width: int) -> nn.Module:
     """The usual stem has 64 channels at every width; a deep one has twice its own width."""
-    return timm.models.resnet26d(
-        layers=(2, 1), channels=(width, 2 * width), stem_width=width // 2, num_classes=10
-    )
+    sizes = {"layers": (2, 1, 1, 1), "channels": staged(width), "stem_width": width // 2}
+    return timm.models.resnet26d(**sizes, num_classes=10)
 
 
 def convnext(width: int) -> nn.Module:
-    return timm.models.ConvNeXt(depths=(2, 2), dims=(width, 2 * width), num_classes=10)
+    return timm.models.ConvNeXt(depths=(2, 1, 1, 1), dims=staged(width), num_classes=10)
 
 
 def swin(width: int, heads: int = 2) -> nn.Module:
@@ -78,9 +82,15 @@ def mixer(width: int) -> nn.Module:
 
 def regnet(width: int) -> nn.Module:
     """A grouped convolution has eight channels a group at every width."""
-    sizes = {"depth": 4, "w0": width, "wa": width, "wm": 2.0, "group_size": 8, "stem_width": width}
+    sizes = {"depth": 6, "w0": width, "wa": width, "wm": 2.0, "group_size": 8, "stem_width": width}
     config = timm.regnet.RegNetCfg(**sizes, se_ratio=0.25)
     return timm.models.RegNet(config, num_classes=10)
+
+
+def nfnet(width: int) -> nn.Module:
+    """Its convolutions standardize their weight, with a gain for every channel."""
+    config = timm.nfnet.NfCfg((2, 1, 1, 1), staged(4 * width), stem_type="3x3", stem_chs=width)
+    return timm.models.NormFreeNet(config, num_classes=10)
 
 
 def decoded(kind: str, stages: list[list[str]]) -> Callable[[int], nn.Module]:
@@ -201,6 +211,15 @@ s#.b#.se.(fc1|fc2).bias                             conv    vector
 head.fc.weight                                      linear  output
 head.fc.bias                                        linear  scalar
 """
+NFNET = """
+stem.conv.weight                                    conv    input
+stages.#.#.(conv1|conv2|conv3|downsample.conv).weight conv  hidden
+*conv.bias                                          conv    vector
+*conv#.bias                                         conv    vector
+*gain                                               mul     vector
+head.fc.weight                                      linear  output
+head.fc.bias                                        linear  scalar
+"""
 INVERTED = """
 conv_stem.weight                                    conv    input
 bn1.(weight|bias)                                   norm    vector
@@ -234,8 +253,8 @@ classifier.bias                                     linear  scalar
 
 SQUEEZED = [["ds_r1_k3_s1_e1_c16_se0.25"], ["ir_r2_k3_s2_e2_c32_se0.25"]]
 FAMILIES = {
-    "resnet": Family(Case(resnet, images, RESNET, width=16), "resnet26d"),
-    "convnext": Family(Case(convnext, images, CONVNEXT), "convnext_atto"),
+    "resnet": Family(Case(resnet, images, RESNET), "resnet26d"),
+    "convnext": Family(Case(convnext, images, CONVNEXT), "convnext_tiny"),
     "vit": Family(
         Case(patches("VisionTransformer"), partial(images, side=16), VIT), "vit_tiny_patch16_224"
     ),
@@ -258,8 +277,9 @@ FAMILIES = {
             SWIN.replace("TABLE", "vector"),
         )
     ),
-    "mixer": Family(Case(mixer, partial(images, side=16), MIXER), "mixer_s16_224"),
+    "mixer": Family(Case(mixer, partial(images, side=16), MIXER)),
     "regnet": Family(Case(regnet, images, REGNET, width=16)),
+    "nfnet": Family(Case(nfnet, images, NFNET)),
     "mobilenetv3": Family(
         Case(
             decoded("MobileNetV3", [*SQUEEZED, ["cn_r1_k1_s1_c64"]]),

@@ -16,6 +16,7 @@ from paramsearch.tasks.facts import known_dims
 from paramsearch.tasks.task import Batch, Task
 from paramsearch.tracing.adapters.table import ADAPTERS
 from paramsearch.tracing.arch import Arch, load_arch
+from paramsearch.tracing.axes import TRAINING
 from paramsearch.tracing.options import allowed, default_of
 from paramsearch.tracing.tensor import ROLES
 from paramsearch.tracing.trace import trace
@@ -131,6 +132,7 @@ def arch_lines(details: Mapping[str, Any]) -> dict[str, str]:
     return {
         "axes": named(details["axes"]),
         "vocabulary": str(details["vocabulary"] or ""),
+        "of training": ", ".join(t for t in TRAINING if t not in details["options"]),
         "task": details["task"],
         "tensors": f"{roles}; {details['parameters']:,} parameters",
         "options": ", ".join(_choices(key, option) for key, option in details["options"].items()),

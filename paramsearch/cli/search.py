@@ -26,14 +26,15 @@ from paramsearch.jobs.search import search
 def command(
     arch: Annotated[str, typer.Argument(help="Architecture, by name or path.")],
     axis: Annotated[
-        str, typer.Option(help="Axis of the rule; width=ARGUMENT declares one.")
+        str,
+        typer.Option(help="Axis of the rule, also batch or steps; width=ARGUMENT declares one."),
     ] = "width",
     optimizer: Annotated[str, typer.Option(help="Optimizer, by name or as module:Class.")] = "adam",
     task: Annotated[str | None, typer.Option(help="Task; default: the architecture's.")] = None,
     space: Annotated[str | None, typer.Option(help="Free exponents; default: as the axis.")] = None,
     by: By = "role",
     objective: Annotated[
-        str | None, typer.Option(help="Objective; default: transfer, losses with --command.")
+        str | None, typer.Option(help="Objective; default: transfer, or losses.")
     ] = None,
     budget: Annotated[int, typer.Option(help="Candidates to train.")] = 96,
     seed: Annotated[int, typer.Option(help="One seed, one result.")] = 0,

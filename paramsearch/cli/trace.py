@@ -24,7 +24,9 @@ def command(
     arch: Annotated[str, typer.Argument(help="Architecture, by name, path or module:function.")],
     axis: Annotated[
         str | None,
-        typer.Option(help="Axis that must scale something; width=ARGUMENT declares one."),
+        typer.Option(
+            help="Axis that must scale something, batch or steps; width=ARGUMENT declares one."
+        ),
     ] = None,
     task: Annotated[str | None, typer.Option(help="Task; default: the architecture's.")] = None,
     by: Annotated[str, typer.Option(help="Groups to show: role, module or tensor.")] = "role",
@@ -45,7 +47,7 @@ def command(
         model = load_arch(arch, {**(settings(set_) or {}), **declaring})
         axes = [name for name in names.split(",") if name]
         for name in axes:
-            model = check_axis(model, name)
+            model = check_axis(model, name, task or model.task, steps=1)
         for option, file in (("--dot", dot), ("--png", png)):
             if file is not None:
                 check_file(option, file)

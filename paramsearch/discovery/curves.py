@@ -11,6 +11,7 @@ from paramsearch.discovery.setting import Setting
 from paramsearch.errors import ParamsearchError
 from paramsearch.rules.rule import Rule
 from paramsearch.score.curve import Optimum, optimum
+from paramsearch.tracing.axes import STEPS
 from paramsearch.train.engine import train
 from paramsearch.train.outcome import Outcome
 from paramsearch.train.population import Member
@@ -101,10 +102,10 @@ def train_members(
         What became of the members.
     """
     if isinstance(workload, Program):
-        steps = setting.objective.fidelity.steps
+        steps = steps_at(setting, workload.sizes.get(STEPS, 0))
         return run_program(workload, rules, members, steps, watch.steps, watch.note)
     execution = Execution(setting.engine.compile, work)
-    made = recipe(setting)
+    made = recipe(setting, steps_at(setting, workload.traced.scale.get(STEPS, 0)))
     return train(workload, rules, members, made, probes, watch.steps, execution, watch.note)
 
 
@@ -161,12 +162,21 @@ def base_optimum(setting: Setting, lrs: Sequence[float], losses: Array) -> Optim
     return best
 
 
-def recipe(setting: Setting) -> Recipe:
-    """Give the recipe of the setting's objective."""
+def steps_at(setting: Setting, size: int) -> int:
+    """Give the updates of a run at a size along axis ``steps``; elsewhere they are the objective's.
+
+    At the base size they are the objective's too, and m times as many at m times that size.
+    """
+    arch, steps = setting.arch, setting.objective.fidelity.steps
+    return round(steps * size / arch.axes[STEPS]) if STEPS in arch.training else steps
+
+
+def recipe(setting: Setting, steps: int | None = None) -> Recipe:
+    """Give the recipe of the setting's objective, with its number of steps or another."""
     fidelity = setting.objective.fidelity
     return Recipe(
         setting.optimizer,
-        fidelity.steps,
+        steps or fidelity.steps,
         weight_decay=fidelity.weight_decay,
         eps=fidelity.eps,
         schedule=fidelity.schedule.made(),

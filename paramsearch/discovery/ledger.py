@@ -110,16 +110,20 @@ class Ledger:
         """Number of distinct candidates this run has asked for."""
         return len(self._used)
 
-    def members(self) -> int:
+    def members(self, lengthened: bool = False) -> int:
         """Count the training runs behind all that this run has asked for, whenever they were made.
 
         The base scale is the same for every candidate: its curve counts once per set of seeds.
+
+        Args:
+            lengthened: Whether a run at ratio m counts as m, as it makes m times the steps.
         """
         count = _size(self.base()["losses"])
         shared: set[str] = set()
         for key, evaluation in self._used.items():
             first, *others = evaluation.curves
-            count += sum(_size(curve["losses"]) for curve in others)
+            for curve in others:
+                count += _size(curve["losses"]) * (round(curve["ratio"]) if lengthened else 1)
             seeds = str(json.loads(key)["seeds"])
             count += 0 if seeds in shared else _size(first["losses"])
             shared.add(seeds)

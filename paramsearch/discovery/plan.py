@@ -6,19 +6,19 @@ for the data to decide; they are counted twice, as expected and at most.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from paramsearch.discovery.driver import FINALISTS, RESTARTS
 from paramsearch.discovery.evaluate import BASE_SEEDS
 from paramsearch.discovery.settings import SOLVE_SEEDS, SearchSettings
 from paramsearch.discovery.solver.base_rate import STEPS
-from paramsearch.discovery.solver.gauss_newton import DAMPINGS, ROUNDS
+from paramsearch.discovery.solver.gauss_newton import DAMPINGS, JACOBIANS, ROUNDS
 from paramsearch.discovery.tracking import across
 from paramsearch.score.fidelity import LrGrid
 from paramsearch.score.objective import Objective
 
-SOLVED = 4
-"""Rounds of the solver: 3 to 5."""
+SOLVED = (2.0, 4.0)
+"""Jacobians and steps of the solver: 2 or 3, and 3 to 8."""
 
 MOVES = 2.5
 """Rounds of neighbours that the climb measures: 1.8 to 3 in five searches of mlp and resmlp."""
@@ -108,7 +108,7 @@ def expected(
         Round("interval", near, final, TIED),
         Round("baseline", baselines, final),
     ]
-    return plan_of(rounds, objective, _probings(settings, counts, SOLVED, 4))
+    return plan_of(rounds, objective, _probings(settings, counts, *SOLVED))
 
 
 def at_most(
@@ -138,7 +138,9 @@ def at_most(
     grid = objective.fidelity.lr.model_copy(update={"mode": "dense"})
     fidelity = objective.fidelity.model_copy(update={"lr": grid})
     dense = objective.model_copy(update={"fidelity": fidelity})
-    return plan_of(rounds, dense, _probings(settings, counts, 2 * ROUNDS, 2 * ROUNDS))
+    # Twice, where the start does not train at the learning rate of the base at every scale.
+    jacobians, steps = 2 * (JACOBIANS + 1), 2 * JACOBIANS * ROUNDS
+    return plan_of(rounds, dense, _probings(settings, counts, jacobians, steps))
 
 
 def _explored(settings: SearchSettings, counts: Sequence[int]) -> list[Round]:
@@ -152,10 +154,10 @@ def _explored(settings: SearchSettings, counts: Sequence[int]) -> list[Round]:
 
 
 def _probings(
-    settings: SearchSettings, counts: Sequence[int], steps: float, jacobians: float
+    settings: SearchSettings, counts: Sequence[int], jacobians: float, steps: float
 ) -> float:
     """Count the rules that the solver probes at each scale: start, Jacobians, steps, and check."""
-    rules = 1 + (1 + len(counts)) * (jacobians + 1) + len(DAMPINGS) * steps + 2
+    rules = 1 + (1 + len(counts)) * jacobians + len(DAMPINGS) * steps + 2
     return rules * settings.solve
 
 
@@ -184,6 +186,13 @@ def plan_of(rounds: Sequence[Round], objective: Objective, probings: float = 0) 
     ]
     populations = [p for p in populations if p.members]
     return Plan(tuple(rounds), tuple(populations), fidelity.steps)
+
+
+def lengthened(plan: Plan) -> Plan:
+    """Give the plan of a search along axis ``steps``: at ratio m, a run counts as m runs."""
+    return replace(
+        plan, populations=tuple(replace(p, times=p.times * p.ratio) for p in plan.populations)
+    )
 
 
 def _base(grid: LrGrid) -> tuple[float, ...]:

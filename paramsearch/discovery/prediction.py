@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from paramsearch.discovery.curves import recipe, workload_at
-from paramsearch.discovery.plan import Plan, Population
+from paramsearch.discovery.plan import Plan, Population, lengthened
 from paramsearch.discovery.probed import probes_for
 from paramsearch.discovery.setting import Setting
 from paramsearch.discovery.timing import PASSES, Paces, Way, compile_seconds, paces
+from paramsearch.tracing.axes import STEPS
 from paramsearch.train.cost import Cost, forward_flops
 from paramsearch.train.engine import cost_of, strategy
 from paramsearch.train.recipe import Execution
@@ -98,6 +99,8 @@ def predict(setting: Setting, plan: Plan, most: Plan, work: int | None = None) -
         work: Member-steps at each scale, as the evaluator is told.
     """
     members = round(plan.member_steps / plan.steps)
+    if STEPS in setting.arch.training:
+        plan, most = lengthened(plan), lengthened(most)
     counts = (round(plan.trials), round(plan.member_steps), math.ceil(most.member_steps), members)
     places: list[Place] = []
     for ratio in setting.objective.fidelity.ratios:

@@ -102,7 +102,7 @@ def group_table(found: Found, encoding: Encoding, groups: Groups) -> list[dict[s
 
     Returns:
         Per group ``{name, role, tensors, <quantity>: {axis: {value, low, high, determined}}}``, and
-        the same with role ``site`` for residual branches and attention logits.
+        the same with role ``site`` for branches, attention logits and tied readouts.
     """
     best = found.best
     table = {name: fixed_entry(name, tensors, found.rule) for name, tensors in groups.items()}

@@ -21,7 +21,7 @@ from paramsearch.discovery.solver.solve import enough
 from paramsearch.discovery.store import Store
 from paramsearch.discovery.summary import summarize
 from paramsearch.jobs.announce import announce, forecast, work_at
-from paramsearch.jobs.checks import check_axis, check_seed, from_file
+from paramsearch.jobs.checks import check_axis, check_scored, check_seed, from_file, of_training
 from paramsearch.jobs.command import command_of
 from paramsearch.jobs.names import space_for
 from paramsearch.jobs.prepare import prepare
@@ -30,7 +30,7 @@ from paramsearch.rules.encoding import Encoding
 from paramsearch.rules.rule import Rule
 from paramsearch.score.objective import Objective
 from paramsearch.tracing.arch import Arch, load_arch
-from paramsearch.tracing.axes import declared
+from paramsearch.tracing.axes import STEPS, declared
 from paramsearch.tracing.trace import Trace
 
 
@@ -103,13 +103,13 @@ def search(
     Args:
         arch: The architecture, or its name or path.
         axis: The axis along which the rule is to hold; ``"width=hidden_size"`` declares one, see
-            `Arch.along`.
+            `Arch.along`. Every model has ``batch`` and ``steps``, the axes of training.
         optimizer: Name of the optimizer.
         task: Name of the task; by default the architecture's own.
         space: Name or path of the space; by default the one named like the axis.
         by: Which tensors share exponents: of one ``"role"``, ``"module"`` or ``"tensor"``.
         objective: Name or path of the objective; by default ``transfer``, or ``losses`` where there
-            is a command.
+            is a command or the axis is one of training.
         budget: Distinct candidates to train, before the best is polished.
         seed: One seed, one result.
         device: Where to train, ``"cpu"`` or ``"cuda"``.
@@ -146,11 +146,14 @@ def search(
     axis, declaring = declared(axis)
     options = {**(options or {}), **declaring}
     model = load_arch(arch, options) if isinstance(arch, str) else arch.having(options)
-    model = check_axis(model, axis)
-    check_seed(seed)
     program = command_of(command, command_timeout, jobs)
-    objective = objective or ("transfer" if program is None else "losses")
+    losses_alone = program is not None or of_training(model, axis)
+    objective = objective or ("losses" if losses_alone else "transfer")
     goal = Objective.load(objective)
+    model = check_axis(model, axis, task or model.task, goal.fidelity.steps)
+    check_seed(seed)
+    with from_file(objective, about="objective"):
+        check_scored(model, axis, goal)
     settings = SearchSettings(
         arch=arch if isinstance(arch, str) else arch.name,
         axis=axis,
@@ -200,7 +203,8 @@ def search(
         finally:
             seconds = time.monotonic() - started
             _note_session(store, seconds, evaluator.member_steps, predicted, done)
-        summary |= {"predicted": predicted.counts()}
+        runs = ledger.members(lengthened=STEPS in model.training)
+        summary |= {"member_steps": runs * goal.fidelity.steps, "predicted": predicted.counts()}
         timing = {"sessions": store.get("sessions")}
         _write(folder, summary, rule, timing)
     return SearchResult(rule, summary["groups"], folder, summary, timing)
@@ -234,10 +238,8 @@ def _run(
     found = Driver(settings, encoding, ledger, seen, listen).run()
     published = seen or _fitting(settings, traced)
     summary = summarize(settings, found, encoding, traced.groups(settings.by), published)
-    steps = Objective.load(settings.objective).fidelity.steps
     solved = ledger.solution(encoding, settings.solve_seeds()) if settings.solve else None
     summary |= {"base": ledger.base(), "solution": solved, "trials": ledger.trials}
-    summary |= {"member_steps": ledger.members() * steps}
     return plain(summary), found.rule.model_copy(update={"source": settings.command})
 
 

@@ -16,7 +16,7 @@ from paramsearch.discovery.solver.solve import Solution, check_ratios, solve_axi
 from paramsearch.discovery.solver.table import solution_groups, solution_json
 from paramsearch.discovery.summary import rule_json
 from paramsearch.errors import ParamsearchError
-from paramsearch.jobs.checks import check_axis, check_seed, from_file
+from paramsearch.jobs.checks import check_axis, check_seed, check_solvable, from_file
 from paramsearch.jobs.device import check_device
 from paramsearch.jobs.names import space_for
 from paramsearch.jobs.reports import Reports
@@ -116,6 +116,7 @@ def solve(
     check_device(device)
     model = load_arch(arch, options) if isinstance(arch, str) else arch.having(options)
     for name in axes:
+        check_solvable(model, name)
         model = check_axis(model, name)
     name = arch if isinstance(arch, str) else arch.name
     laid = Space.load(space or space_for(axes))

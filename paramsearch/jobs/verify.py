@@ -113,7 +113,9 @@ def verify(
     rule = found.rule
     axis, declaring = declared(axis or found.asked.get("axis") or _only_axis(rule))
     model = _arch(found, arch, options, declaring)
-    model = check_axis(model, axis)
+    name = task or (found.asked.get("task") if arch is None else None) or model.task
+    goal = Objective.load(objective or found.asked.get("objective") or "transfer")
+    model = check_axis(model, axis, name, goal.fidelity.steps)
     check_seed(seed)
     if seeds < 1:
         raise ParamsearchError(f"seeds must be at least 1; received {seeds}")
@@ -121,8 +123,6 @@ def verify(
     searched = found.searched if same_model else ()
     sizes = check_scales(scales, model.axes[axis], axis, searched, allow_searched)
     check_device(device)
-    name = task or (found.asked.get("task") if arch is None else None) or model.task
-    goal = Objective.load(objective or found.asked.get("objective") or "transfer")
     if command is None and arch is None:
         command = found.program
         command_timeout = found.timeout if command_timeout is None else command_timeout

@@ -36,7 +36,7 @@ class Base:
         laws: Tensor name -> how it starts.
         wider: Tensor name -> shape in a wider model, where known: it shows the roles of tensors
             also where the model is as large as the base; else the same as ``shapes``.
-        sites: Residual branches and attention logits, where a base file keeps them.
+        sites: What is no tensor and may be scaled, such as branches, where a base file keeps it.
     """
 
     shapes: Mapping[str, tuple[int, ...]]
@@ -68,9 +68,9 @@ class _Tensor(Frozen):
 
 
 class _Site(Frozen):
-    """One line of a base file: a residual branch, or attention logits."""
+    """One line of a base file: a residual branch, attention logits, or a tied readout."""
 
-    kind: Literal["branch", "logits"]
+    kind: Literal["branch", "logits", "readout"]
     module: str
     tensors: tuple[str, ...]
     size: Annotated[int, Field(strict=True, ge=0)]
@@ -138,8 +138,8 @@ def save_base(
         path: Where; the file is there either whole or not at all.
         wider: The same model, wider, for which the meta device is enough. With it the groups that
             `apply` gives carry roles also for the base itself, as `muon_groups` needs them.
-        inputs: Inputs of one batch, for rules that scale residual branches or attention logits:
-            the model is run on them once.
+        inputs: Inputs of one batch, for rules that scale residual branches, attention logits
+            or tied readouts: the model is run on them once.
 
     Raises:
         ParamsearchError: The model cannot be measured, the wider one has other tensors, or the

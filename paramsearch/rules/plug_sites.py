@@ -48,17 +48,15 @@ def with_sites(
     if not kinds or not changed:
         return list(tensors)
     if inputs is None:
-        _check_runs_not_needed(rule, model, kinds)
+        _check_runs_not_needed(rule, model, tensors, kinds)
         return list(tensors)
     sites = [site for site in sites_of(model, inputs, "model", True) if site.kind in kinds]
     if not sites:
         return list(tensors)
-    if base == ():
-        raise ParamsearchError(
-            f"rule '{rule.name}' scales {' and '.join(kinds)}, which this base file does not "
-            "describe; write it with save_base(..., inputs=...), what the base model is called with"
-        )
-    if not isinstance(base, tuple):
+    if isinstance(base, tuple):
+        base = cast(tuple[Site, ...], base)
+        _check_described(rule, sites, base, kinds)
+    else:
         base = sites_of(base, inputs, "base model")
     found: Sequence[TensorInfo] = tensors
     for kind in kinds:
@@ -71,6 +69,19 @@ def with_sites(
     return list(found)
 
 
+def _check_described(
+    rule: Rule, sites: Sequence[Site], base: Sequence[Site], kinds: Sequence[str]
+) -> None:
+    """Refuse a base file that lacks a kind of site which the model has."""
+    lacking = {site.kind for site in sites} - {site.kind for site in base}
+    if lacking:
+        raise ParamsearchError(
+            f"rule '{rule.name}' scales {' and '.join(k for k in kinds if k in lacking)}, which "
+            "this base file does not describe; write it with save_base(..., inputs=...), what the "
+            "base model is called with"
+        )
+
+
 def _axis(kind: str, changed: Sequence[str]) -> str:
     """Choose the axis whose change shows at a site: depth at branches, another one at heads."""
     deep = [axis for axis in changed if axis == "depth"]
@@ -78,17 +89,37 @@ def _axis(kind: str, changed: Sequence[str]) -> str:
     return (deep + other if kind == "branch" else other + deep)[0]
 
 
-def _check_runs_not_needed(rule: Rule, model: nn.Module, kinds: Sequence[str]) -> None:
+def _check_runs_not_needed(
+    rule: Rule, model: nn.Module, tensors: Sequence[TensorInfo], kinds: Sequence[str]
+) -> None:
     """Refuse to guess at sites: only running the model shows them."""
+    attention, table = _attention(model), _shared_table(tensors)
+    if "branch" in kinds:
+        what = "residual branches"
+    elif "logits" in kinds and attention is not None:
+        what = f"attention logits ('{attention}')"
+    elif "readout" in kinds and table is not None:
+        what = f"tied readouts ('{table}')"
+    else:
+        return
+    raise ParamsearchError(
+        f"rule '{rule.name}' scales {what}, which show only when the model runs; give "
+        "`inputs=`, what the model is called with"
+    )
+
+
+def _attention(model: nn.Module) -> str | None:
+    """Name a module that looks like attention."""
     modules = cast(Iterable[tuple[str, nn.Module]], model.named_modules())
     names = [(name, type(module).__name__) for name, module in modules]
-    seen = next((name or kind for name, kind in names if _ATTENTION.search(f"{name}.{kind}")), None)
-    if "branch" in kinds or seen is not None:
-        what = "residual branches" if "branch" in kinds else f"attention logits ('{seen}')"
-        raise ParamsearchError(
-            f"rule '{rule.name}' scales {what}, which show only when the model runs; give "
-            "`inputs=`, what the model is called with"
-        )
+    return next((name or kind for name, kind in names if _ATTENTION.search(f"{name}.{kind}")), None)
+
+
+def _shared_table(tensors: Sequence[TensorInfo]) -> str | None:
+    """Name an embedding that is the readout too, or may be, since there is no other readout."""
+    alone = not any(tensor.role == "output" for tensor in tensors)
+    ops = ("tied", "embedding") if alone else ("tied",)
+    return next((tensor.name for tensor in tensors if tensor.op in ops), None)
 
 
 def sites_of(

@@ -34,7 +34,7 @@ class Rule(Frozen):
         optimizer: A shipped name (``adam``) or ``module:Class``; fixes the gauge.
         axes: The axes it speaks about.
         groups: Matched in order; the first that matches counts.
-        sites: What holds of residual branches and attention logits; matched in order.
+        sites: What holds of branches, attention logits and tied readouts; matched in order.
         description: What it is, in a sentence or two.
         source: Where it comes from.
 

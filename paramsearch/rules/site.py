@@ -16,8 +16,9 @@ class SiteMatch(Frozen):
     """Which sites are meant.
 
     Attributes:
-        site: ``branch``, where a residual branch joins its stream, or ``logits``, a product q.k
-            before its softmax.
+        site: ``branch``, where a residual branch joins its stream; ``logits``, a product q.k
+            before its softmax; or ``readout``, a product with the tensor of the embedding (a
+            readout with a tensor of its own is no site: a group speaks of the tensor).
         name: Pattern for the path of the module in which it lies; any module if left out.
 
     Example:
@@ -25,7 +26,7 @@ class SiteMatch(Frozen):
         True
     """
 
-    site: Literal["branch", "logits"]
+    site: Literal["branch", "logits", "readout"]
     name: str | None = None
 
     def accepts(self, fold: Fold) -> bool:
@@ -41,8 +42,9 @@ class SiteGroup(Frozen):
 
     Attributes:
         match: Which sites.
-        multiplier: Axis -> power of the ratio: of a branch before the sum; of logits beyond
-            ``1 / sqrt(d)``, in units of the growth of d, the size of a head.
+        multiplier: Axis -> power of the ratio: of a branch before the sum; of a tied readout on
+            its product; of logits beyond ``1 / sqrt(d)``, in units of the growth of d, the size of
+            a head.
 
     Example:
         >>> SiteGroup(match=SiteMatch(site="branch"), multiplier={"depth": -1}).multiplier
@@ -153,9 +155,9 @@ def cannot(fold: Fold) -> str:
         >>> cannot(Fold("branch", "h.0", refusal="it ends in a softmax"))
         "the branch's multiplier in module 'h.0' cannot be folded: it ends in a softmax"
     """
-    what = {"branch": "the branch's", "logits": "the logits'"}[fold.kind]
+    names = {"branch": "branch's", "logits": "logits'", "readout": "tied readout's"}
     where = f"in module '{fold.module}'" if fold.module else "in the model itself"
-    return f"{what} multiplier {where} cannot be folded: {fold.refusal}"
+    return f"the {names[fold.kind]} multiplier {where} cannot be folded: {fold.refusal}"
 
 
 def line(fold: Fold, axis: str, value: float) -> str:
@@ -172,4 +174,6 @@ def line(fold: Fold, axis: str, value: float) -> str:
     """
     if fold.kind == "branch":
         return f"x = x + ({axis} / base_{axis}) ** {value:g} * branch(x)"
+    if fold.kind == "readout":
+        return f"logits = readout(x * ({axis} / base_{axis}) ** {value:g})"
     return f"scores = q @ k.mT * size ** -0.5 * (size / base_size) ** {value:g}"

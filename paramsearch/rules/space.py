@@ -47,8 +47,8 @@ class Space(Frozen):
             multipliers is looked at, so ``multiplier`` cannot be stated for tensors.
         axes: The axes of the rules.
         groups: Matched in order; the first that matches a tensor says what is free for it.
-        sites: The same for the multipliers of residual branches and attention logits; what a model
-            does not have is passed over.
+        sites: The same for the multipliers of residual branches, attention logits and tied
+            readouts; what a model does not have is passed over.
         description: What it is for.
 
     Example:

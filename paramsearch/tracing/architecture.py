@@ -8,8 +8,16 @@ from torch import nn
 
 from paramsearch.errors import ParamsearchError, unknown_name
 from paramsearch.scale import Scale
+from paramsearch.tasks.rebatched import with_batch
 from paramsearch.tasks.task import Task
-from paramsearch.tracing.axes import VOCABULARY, declaration, in_proportion, split
+from paramsearch.tracing.axes import (
+    BATCH,
+    TRAINING,
+    VOCABULARY,
+    declaration,
+    in_proportion,
+    split,
+)
 from paramsearch.tracing.options import Free, choose, default_of, whole
 
 
@@ -40,6 +48,8 @@ class Arch:
         vocabulary: Base size of the axis ``vocabulary``, a size of the task that the model follows;
             None where it takes no tokens. The axis is there when it is named, see `along`.
         arguments: Declared axis -> the options that it sets, in proportion to their values.
+        training: Those of ``axes`` that are of training, of which ``build`` hears nothing: see
+            `along`.
         name: Set when the architecture is loaded.
 
     Example:
@@ -56,6 +66,7 @@ class Arch:
     presets: Mapping[str, Mapping[str, object]] = field(default_factory=_no_presets, kw_only=True)
     vocabulary: int | None = field(default=None, kw_only=True)
     arguments: Mapping[str, tuple[str, ...]] = field(default_factory=_no_arguments, kw_only=True)
+    training: tuple[str, ...] = field(default=(), kw_only=True)
     name: str = field(default="model", kw_only=True)
 
     def model(self, dims: Mapping[str, int], scale: Scale | None = None) -> nn.Module:
@@ -69,21 +80,22 @@ class Arch:
         return self.build(**given)
 
     def task_at(self, task: Task, scale: Scale | None = None) -> Task:
-        """Give the task at one scale: with axis ``vocabulary``, of that size.
+        """Give the task at one scale: with axis ``vocabulary`` or ``batch``, of that size.
 
         Raises:
             ParamsearchError: The task has one vocabulary.
         """
-        if self.vocabulary is None or VOCABULARY not in self.axes:
-            return task
-        return task.with_vocabulary({**self.axes, **(scale or {})}[VOCABULARY])
+        sizes = {**self.axes, **(scale or {})}
+        if self.vocabulary is not None and VOCABULARY in self.axes:
+            task = task.with_vocabulary(sizes[VOCABULARY])
+        return with_batch(task, sizes[BATCH]) if BATCH in self.training else task
 
     def _defaults(self) -> dict[str, object]:
         return {name: default_of(option) for name, option in self.options.items()}
 
     def _arguments(self, axis: str, size: int) -> dict[str, int]:
         """Give the arguments of ``build`` that an axis sets; those of the task come with it."""
-        if axis == VOCABULARY and self.vocabulary is not None:
+        if axis in self.training or (axis == VOCABULARY and self.vocabulary is not None):
             return {}
         if axis not in self.arguments:
             return {axis: size}
@@ -143,17 +155,20 @@ class Arch:
         own = {} if self.vocabulary is None else {VOCABULARY: self.vocabulary}
         return {**named, **own, **self.axes}
 
-    def along(self, axis: str) -> "Arch":
+    def along(self, axis: str, base: int | None = None) -> "Arch":
         """Give the architecture with an axis.
 
         Args:
             axis: An axis, an option that is a whole number, ``vocabulary`` where the model takes
                 tokens; or an axis to declare with the arguments of ``build`` that it sets, such as
-                ``"width=hidden_size+ffn_size"``: they grow in proportion.
+                ``"width=hidden_size+ffn_size"``: they grow in proportion. ``batch`` and ``steps``,
+                where the model has no such size, are axes of training: examples in a batch of the
+                task, and updates of a run.
+            base: Base size along an axis of training; other axes have their own.
 
         Raises:
-            ParamsearchError: There is no such size, an argument has no whole number to start from,
-                or another axis sets it.
+            ParamsearchError: There is no such size, an axis of training lacks its base, an argument
+                has no whole number to start from, or another axis sets it.
 
         Example:
             >>> square = Arch(nn.Linear, axes={"in_features": 3, "out_features": 6})
@@ -165,11 +180,21 @@ class Arch:
             return self._declaring(*declaration(axis))
         if axis in self.axes:
             return self
+        if axis not in self.sizes and axis in TRAINING:
+            return self._trained_along(axis, base)
         if axis not in self.sizes:
-            raise unknown_name(f"axis of '{self.name}'", axis, self.sizes)
+            raise unknown_name(f"axis of '{self.name}'", axis, [*self.sizes, *TRAINING])
         self._check_free(axis, axis)
         options = {name: option for name, option in self.options.items() if name != axis}
         return replace(self, axes={**self.axes, axis: self.sizes[axis]}, options=options)
+
+    def _trained_along(self, axis: str, base: int | None) -> "Arch":
+        if base is None or base < 1:
+            raise ParamsearchError(
+                f"axis '{axis}' of architecture '{self.name}' is one of training: base: received "
+                f"{base}; allowed: a whole number of at least 1"
+            )
+        return replace(self, axes={**self.axes, axis: base}, training=(*self.training, axis))
 
     def _declaring(self, axis: str, names: tuple[str, ...]) -> "Arch":
         """Give the architecture with a declared axis; axes of its own that it sets are options."""

@@ -7,7 +7,7 @@ from torch import nn
 from paramsearch.errors import ParamsearchError
 from paramsearch.tracing.flow import residual_names
 from paramsearch.tracing.groups import UNUSED, Kind, role_groups
-from paramsearch.tracing.modules import module_op, module_use, use_of
+from paramsearch.tracing.modules import module_op, module_use, named_by_torch, use_of
 from paramsearch.tracing.recording import Recording, Use, main_use
 from paramsearch.tracing.roles import role
 from paramsearch.tracing.tensor import TensorInfo
@@ -75,7 +75,8 @@ def assemble(
         shape = tuple(parameter.shape)
         seen = uses.get(name) or [use_of(UNUSED, shape, frozenset(range(1, len(shape))))]
         op, use = main_use(seen)
-        if not use.summed:  # torch's own modules may do their work in ops we have no row for
+        # torch's own modules may do their work in ops we have no row for
+        if not use.summed and named_by_torch(name):
             use = module_use(owner[name], shape) or use
             op = module_op(owner[name]) or op
         found[name] = (UNUSED if name in unused else op, role(op, use, growth[name]), use)

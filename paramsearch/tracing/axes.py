@@ -11,6 +11,10 @@ DECLARES = "axis:"
 VOCABULARY = "vocabulary"
 """The axis that is a size of the task, which the model follows."""
 
+BATCH, STEPS = "batch", "steps"
+TRAINING = (BATCH, STEPS)
+"""Axes of training, along which no model grows: examples in a batch, updates of a run."""
+
 
 def declared(text: str) -> tuple[str, dict[str, object]]:
     """Split what a user gives as axes into their names and what declares them.

@@ -80,6 +80,16 @@ def is_fresh(op: str) -> bool:
     return op.endswith(_FRESH[0]) or op.startswith(_FRESH[1])
 
 
+def norms_channels(op: str) -> bool:
+    """Say whether the op is a norm whose gain and bias lie along the second dimension.
+
+    Example:
+        >>> norms_channels("native_batch_norm"), norms_channels("native_layer_norm")
+        (True, False)
+    """
+    return any(norm in op for norm in ("batch_norm", "group_norm", "instance_norm"))
+
+
 def merge_kind(op: str) -> str:
     """Say how an op joins two activations: ``add`` (either may dominate) or ``mul``."""
     return "add" if op in _ADDING else "mul"

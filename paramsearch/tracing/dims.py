@@ -121,11 +121,14 @@ def regroup(dims: Dims, shape: Shape, out: Shape) -> Dims:
         out: Shape after, of the same total size.
 
     Returns:
-        Dimensions after; a dimension that is split lies along all its parts.
+        Dimensions after; a dimension that is split lies along all its parts, and one of length
+        one that is dropped along its neighbour.
 
     Example:
         >>> regroup(whole((6, 5)), (6, 5), (2, 3, 5))
         (frozenset({0}), frozenset({0}), frozenset({1}))
+        >>> regroup(whole((6, 1)), (6, 1), (6,))
+        (frozenset({0, 1}),)
     """
     result: list[frozenset[int]] = []
     i = j = 0
@@ -145,6 +148,8 @@ def regroup(dims: Dims, shape: Shape, out: Shape) -> Dims:
                 size, parts = size * out[j], parts + 1
                 j += 1
         result.extend([lying] * parts)
+    if result:  # what is left has length one
+        result[-1] = result[-1].union(*dims[i:])
     return tuple(result)
 
 
@@ -169,6 +174,26 @@ def union(values: Sequence[tuple[Pure, Shape]], out: Shape, stacked: int | None 
             known = result.get(name, tuple(NOTHING for _ in out))
             result[name] = tuple(a | b for a, b in zip(known, dims, strict=True))
     return result
+
+
+def along_channels(pure: Pure, rank: int) -> Pure:
+    """Lay vectors along the second dimension, as a norm over channels does with gain and bias.
+
+    Args:
+        pure: A function of parameters; one that is no vector stays as it is.
+        rank: Number of dimensions of what is normalized.
+
+    Returns:
+        Its dimensions there: of a weight that is itself normalized, the gain is one per channel.
+
+    Example:
+        >>> along_channels({"gain": (frozenset({0}),)}, 3)
+        {'gain': (frozenset(), frozenset({0}), frozenset())}
+    """
+    if rank < 2:
+        return pure
+    after = (NOTHING,) * (rank - 2)
+    return {n: (NOTHING, *dims, *after) if len(dims) == 1 else dims for n, dims in pure.items()}
 
 
 def contract(left: Pure | None, right: Pure | None, out: Shape) -> Pure:

@@ -16,13 +16,14 @@ from paramsearch.tracing.consumers import PRODUCTS, merge_kind
 FUSED = "scaled_dot_product"
 """Part of the name of every op that is a whole attention: operands q, k and v."""
 
-_NONLINEAR = frozenset(
+NONLINEAR = frozenset(
     {
         *("_softmax", "_safe_softmax", "_log_softmax", "sigmoid", "tanh", "gelu", "silu", "mish"),
         *("elu", "softplus", "hardswish", "hardsigmoid", "hardtanh", "exp", "log", "pow", "rsqrt"),
         *("sqrt", "reciprocal", "sin", "cos", "native_layer_norm", "native_group_norm", "topk"),
     }
 )
+"""Ops whose result is not proportional to what enters them."""
 _NONE: frozenset[str] = frozenset()
 
 
@@ -30,7 +31,7 @@ class Key(NamedTuple):
     """What tells sites apart, the same in every run of a model.
 
     Attributes:
-        kind: ``branch`` or ``logits``.
+        kind: ``branch``, ``logits`` or ``readout``.
         module: Path of the innermost running module.
         carriers: Names of the parameters to which its value seems proportional.
     """
@@ -46,9 +47,9 @@ class Sighting:
 
     Attributes:
         key: Which one.
-        size: Size of the sum in a product q.k; 0 for a branch.
+        size: Size of the sum in a product q.k; 0 for other kinds.
         gain: Product of the constant factors on the way from the carriers to the site, for logits
-            those of q, k and their product.
+            those of q, k and their product, for a readout those of both factors and the product.
         near: The parameter that acted last before the site; empty if none did.
         shared: Parameters to which q and k both seem proportional.
     """
@@ -71,7 +72,7 @@ class Mark:
         past: The bits of all that it depends on, its own among them.
         gain: Product of the constant factors since the carriers acted.
         near: The parameter that acted last.
-        product: The product q.k of which it is a function, element by element.
+        product: The product q.k, or tied readout, of which it is a function, element by element.
     """
 
     carriers: frozenset[str] = _NONE
@@ -117,7 +118,7 @@ def combined(op: str, marks: Sequence[Mark | None], fresh: int) -> Mark:
         carriers = _NONE.union(*(mark.carriers for mark in known))
     elif active and pures:  # a layer: its weight and bias
         carriers = _NONE.union(*(mark.carriers for mark in pures)) or carriers
-    elif op in _NONLINEAR:
+    elif op in NONLINEAR:
         carriers = _NONE
     products = len(active) > 1 and not pures and not adding and FUSED not in op
     points = {mark.bit for mark in active}

@@ -1,5 +1,7 @@
 """What torch's own modules do with their parameters, known without running them."""
 
+import re
+
 from torch import nn
 
 from paramsearch.tracing.dims import size_of
@@ -15,6 +17,17 @@ _NORM = (
     nn.modules.instancenorm._InstanceNorm,  # pyright: ignore[reportPrivateUsage]
 )
 _LINEAR = (nn.Linear, nn.Bilinear, nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention)
+_NAMES = re.compile(r"((in|[qkv])_proj_)?(weight|bias)(_([kv]|[ih]h|[ihr]{2}_l\d+(_reverse)?))?")
+
+
+def named_by_torch(name: str) -> bool:
+    """Say whether torch gives its own modules' parameters such names; subclasses may add others.
+
+    Example:
+        >>> named_by_torch("rnn.weight_hh_l0"), named_by_torch("conv.gain")
+        (True, False)
+    """
+    return _NAMES.fullmatch(name.rpartition(".")[2]) is not None
 
 
 def module_op(owner: nn.Module) -> str | None:

@@ -21,10 +21,12 @@ from paramsearch.tracing.consumers import (
     is_fresh,
     is_recurrent,
     merge_kind,
+    norms_channels,
     summed_by_layer,
 )
 from paramsearch.tracing.dims import (
     NOTHING,
+    along_channels,
     contract,
     copied,
     follow,
@@ -157,6 +159,8 @@ class Recorder(TorchDispatchMode):
             pure, shape = pures[0]
             return {name: follow(op, args, dims, shape, out) for name, dims in pure.items()}
         stacked = (args[1] if len(args) > 1 else 0) % len(out) if op == "stack" else None
+        if norms_channels(op):
+            pures = [(along_channels(pure, len(out)), shape) for pure, shape in pures]
         return dict(union(pures, out, stacked))
 
     def _foreign(

@@ -1,4 +1,4 @@
-"""Run a model and meet its sites: where branches join their streams, and products q.k."""
+"""Run a model and meet its sites: ends of branches, products q.k, and tied readouts."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -10,8 +10,9 @@ from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.hooks import RemovableHandle
 
 from paramsearch.tracing.consumers import LAYERS, PRODUCTS, is_fresh
-from paramsearch.tracing.marks import FUSED, Key, Mark, Sighting, combined, constant
+from paramsearch.tracing.marks import FUSED, NONLINEAR, Key, Mark, Sighting, combined, constant
 from paramsearch.tracing.memory import Memory
+from paramsearch.tracing.site_ops import Met, Op, branch, looked_up, product, readout
 
 _PIECES = frozenset({"split", "split_with_sizes", "unbind", "select"})
 _SOFTMAX = frozenset({"_softmax", "_safe_softmax", "exp", "sigmoid"})
@@ -31,13 +32,6 @@ class Span(NamedTuple):
     before: int
     end: int
     sum: int
-
-
-class Met(NamedTuple):
-    """A site at an op that is about to run: the place of its operand, and what it is."""
-
-    place: int
-    sighting: Sighting
 
 
 class SiteRun(TorchDispatchMode):
@@ -66,6 +60,7 @@ class SiteRun(TorchDispatchMode):
         super().__init__()  # pyright: ignore[reportUnknownMemberType]
         self.found: dict[Key, Sighting] = {}
         self._spans: dict[Key, Span] = {}
+        self._vectors: dict[str, int] = {}
         self._model, self._scaled, self._factor = model, scaled, factor
         self._memory: Memory[Mark] = Memory()
         self._bits = 1
@@ -121,9 +116,11 @@ class SiteRun(TorchDispatchMode):
         marks = [self._memory.get(tensor) for tensor in tensors]
         if is_fresh(op) or not any(marks):
             return func(*args, **kwargs)
-        branch = self._branch(op, tensors, marks)
-        product = self._product(op, kwargs, tensors, marks)
-        site = branch or product
+        here = Op(op, kwargs, tensors, marks, self._path[-1] if self._path else "")
+        self._vectors |= looked_up(here)
+        end = branch(here)
+        made = product(here) or readout(here, self._vectors)
+        site = end or made
         if site and site.sighting.key in self._scaled:
             args = self._multiplied(args, tensors[site.place], in_place)
         out = func(*args, **kwargs)
@@ -137,9 +134,9 @@ class SiteRun(TorchDispatchMode):
             not m and t.numel() > 1 for m, t in zip(marks, tensors, strict=True)
         ):
             mark = self._elsewhere(mark)  # a gate on a constant is no stream
-        mark = self._softmaxed(op, mark, product)
-        if branch:
-            self._note(branch, marks, mark)
+        mark = self._followed(op, mark, made)
+        if end:
+            self._note(end, marks, mark)
         for result in (leaf for leaf in tree_leaves(out) if isinstance(leaf, Tensor)):
             if op in _PIECES:  # apart: one piece does not depend on another
                 mark = self._elsewhere(mark)
@@ -156,52 +153,23 @@ class SiteRun(TorchDispatchMode):
 
         return tree_map(scaled, args)
 
-    def _branch(
-        self, op: str, tensors: Sequence[Tensor], marks: Sequence[Mark | None]
-    ) -> Met | None:
-        """Find the operand of a sum that ends a residual branch: it depends on the other one."""
-        if op not in ("add", "sub") or len(tensors) != 2 or tensors[0].numel() < 2:
-            return None
-        one, other = marks
-        if not one or not other or one.pure or other.pure or tensors[0].shape != tensors[1].shape:
-            return None
-        if one.bit == other.bit or not (one.bit & other.past or other.bit & one.past):
-            return None
-        end, mark = (1, other) if one.bit & other.past else (0, one)
-        key = Key("branch", self._here(), mark.carriers)
-        return Met(end, Sighting(key, 0, mark.gain, mark.near))
+    def _followed(self, op: str, mark: Mark, made: Met | None) -> Mark:
+        """Note a product as attention logits once it reaches a softmax, a readout at once.
 
-    def _product(
-        self,
-        op: str,
-        kwargs: Mapping[str, Any],
-        tensors: Sequence[Tensor],
-        marks: Sequence[Mark | None],
-    ) -> Met | None:
-        """Find q in a product of two activations, of which attention may make its logits."""
-        if FUSED in op:
-            left, right = 0, 1
-        elif op in PRODUCTS:
-            left, right = PRODUCTS[op].left, PRODUCTS[op].right
-        else:
-            return None
-        q, k = marks[left], marks[right]
-        if not q or not k or q.pure or k.pure:
-            return None
-        size = tensors[left].shape[-1]
-        gain = q.gain * k.gain * float(kwargs.get("alpha", 1))
-        if FUSED in op:
-            scale = kwargs.get("scale")
-            gain *= size**-0.5 if scale is None else float(scale)
-        key = Key("logits", self._here(), q.carriers)
-        return Met(left, Sighting(key, size, gain, q.near, q.carriers & k.carriers))
-
-    def _softmaxed(self, op: str, mark: Mark, product: Met | None) -> Mark:
-        """Note a product as attention logits once it reaches a softmax."""
-        if product and FUSED in op:
-            self.found.setdefault(product.sighting.key, product.sighting)
-        elif product:
-            return replace(mark, product=product.sighting, gain=product.sighting.gain)
+        The factor of the code goes on from there: constants multiply logits before their softmax,
+        and what a readout gives until something nonlinear.
+        """
+        if made and FUSED in op:
+            self.found.setdefault(made.sighting.key, made.sighting)
+        elif made:
+            if made.sighting.key.kind == "readout":
+                self.found.setdefault(made.sighting.key, made.sighting)
+            return replace(mark, product=made.sighting, gain=made.sighting.gain)
+        elif mark.product and mark.product.key.kind == "readout":
+            if op in ("mul", "div"):
+                self.found[mark.product.key] = replace(mark.product, gain=mark.gain)
+            if op not in NONLINEAR and op not in PRODUCTS and op not in LAYERS:
+                return mark
         elif mark.product and op in _SOFTMAX:
             logits = replace(mark.product, gain=mark.gain)
             self.found.setdefault(logits.key, logits)
@@ -209,14 +177,14 @@ class SiteRun(TorchDispatchMode):
             return mark
         return replace(mark, product=None)
 
-    def _note(self, branch: Met, marks: Sequence[Mark | None], result: Mark) -> None:
+    def _note(self, end: Met, marks: Sequence[Mark | None], result: Mark) -> None:
         """Note a branch at its first occurrence."""
-        stream, end = marks[1 - branch.place], marks[branch.place]
-        assert stream is not None and end is not None
-        if branch.sighting.key not in self.found:
-            self.found[branch.sighting.key] = branch.sighting
-            span = Span(stream.bit, stream.past, end.past, result.bit)
-            self._spans[branch.sighting.key] = span
+        stream, last = marks[1 - end.place], marks[end.place]
+        assert stream is not None and last is not None
+        key = end.sighting.key
+        if key not in self.found:
+            self.found[key] = end.sighting
+            self._spans[key] = Span(stream.bit, stream.past, last.past, result.bit)
 
     def _elsewhere(self, mark: Mark) -> Mark:
         """Give the mark at a point of its own."""
@@ -226,6 +194,3 @@ class SiteRun(TorchDispatchMode):
     def _bit(self) -> int:
         self._bits += 1
         return 1 << self._bits
-
-    def _here(self) -> str:
-        return self._path[-1] if self._path else ""

@@ -1,9 +1,10 @@
 """Sites: places where a rule scales an activation, and the tensors that can do it in their stead.
 
 A multiplier at a site is *folded* onto the tensors to which the site's value is proportional: the
-last layer of a residual branch, the projection that makes q. That a fold is safe is proved by
-running the model both ways, with the tensors scaled and with the site scaled, on parameters that
-are shaken so that nothing starts at zero: both must give the same output.
+last layer of a residual branch, the projection that makes q, the norm before a tied readout. (A
+readout that is not tied is no site: its own tensor takes the multiplier.) That a fold is safe is
+proved by running the model both ways, with the tensors scaled and with the site scaled, on
+parameters that are shaken so that nothing starts at zero: both must give the same output.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,11 +30,12 @@ class Site:
     """A place in a model that is not a parameter, and the tensors that stand in for it.
 
     Attributes:
-        kind: ``branch`` where a residual branch joins its stream, ``logits`` at a product q.k.
+        kind: ``branch`` where a residual branch joins its stream, ``logits`` at a product q.k,
+            ``readout`` at a product with a table in which embeddings were looked up.
         module: Path of the module in which it lies; empty for the model itself.
         tensors: Names of the tensors onto which its multiplier folds; if it cannot, the nearest
             one before it.
-        size: Size of a head at logits; 0 at a branch.
+        size: Size of a head at logits; 0 at other sites.
         gain: The constant factor that the model's own code has there.
         reason: Why its multiplier cannot be folded; empty if it can.
     """
@@ -119,6 +121,8 @@ def _reason(seen: Sighting, safe: bool) -> str:
         return ""
     if seen.key.kind == "branch":
         return "the branch does not end in a layer whose weight it is proportional to"
+    if seen.key.kind == "readout":
+        return "its input is not proportional to a tensor that makes nothing else"
     if seen.shared:
         largest = min(seen.shared, key=lambda name: (name.endswith("bias"), name))
         return f"q and k come from one tensor, {largest}"

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 ROLES = ("input", "hidden", "output", "vector", "scalar")
-SITES = ("branch", "logits")
-"""Kinds of sites: where a residual branch joins its stream; products q.k before their softmax."""
+SITES = ("branch", "logits", "readout")
+"""Kinds of sites: where a residual branch joins its stream; products q.k before their softmax;
+products with a tensor that is also the embedding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,10 +14,11 @@ class Fold:
     """How the multiplier of a site reaches a tensor through which the site's value passes linearly.
 
     A rule states how the site's own factor goes with the ratio: of a branch, the factor before the
-    sum; of attention logits, the factor beyond ``1 / sqrt(d)``, as a power of the size d of a head.
-    With the factor that the model's own code has, as a power of the ratio, the tensor takes
+    sum; of a tied readout, the factor on its product, apart from the embedding; of attention
+    logits, the factor beyond ``1 / sqrt(d)``, as a power of the size d of a head. With the factor
+    that the model's own code has, as a power of the ratio, the tensor takes
 
-        stated - own                          of a branch
+        stated - own                          of a branch or a readout
         growth * (stated - 1 / 2) - own       of logits, where d grows as ``ratio ** growth``.
 
     and nothing where d does not grow. So a rule means the same for code that computes
@@ -25,7 +27,7 @@ class Fold:
     Attributes:
         kind: One of ``SITES``.
         module: Path of the module in which the site lies; empty for the model itself.
-        growth: Axis -> power with which the size of a head grows; empty for a branch.
+        growth: Axis -> power with which the size of a head grows; empty but for logits.
         own: Axis -> power of the ratio that the model's own factor has there; 0 if left out.
         refusal: Why the multiplier cannot be folded, where it cannot; else empty.
 

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from paramsearch.errors import ParamsearchError, said, unknown_name
 from paramsearch.scale import Scale
 from paramsearch.tasks.catalog import load_task
+from paramsearch.tasks.rebatched import batch_size
 from paramsearch.tasks.task import Task
 from paramsearch.tracing.ambiguous import check_axes, check_trained
 from paramsearch.tracing.arch import Arch, load_arch
 from paramsearch.tracing.assemble import assemble, shapes_of
-from paramsearch.tracing.axes import VOCABULARY, declared
+from paramsearch.tracing.axes import BATCH, VOCABULARY, declared
 from paramsearch.tracing.blocks import Series, series
 from paramsearch.tracing.fit import explained
 from paramsearch.tracing.flow import tensor_graph
@@ -142,7 +143,8 @@ def trace(
     Runs one real training step (forward, loss, backward) and builds the model once more per axis,
     doubled along it. A dimension that doubles grows with power 1; one that quadruples, 2. The
     vocabulary of the task grows dimensions too, but where the model has axes of its own these
-    alone decide the role of a tensor.
+    alone decide the role of a tensor. Along the axes of training, ``batch`` and ``steps``, nothing
+    grows, and every role is that of the model's own axes.
 
     Args:
         arch: The architecture, or its name or path.
@@ -164,14 +166,15 @@ def trace(
     arch = load_arch(arch) if isinstance(arch, str) else arch
     task = load_task(arch.task) if task is None else task
     for name in (*(scale or {}), *([axis] if axis else [])):
-        arch = arch.along(name)
+        arch = arch.along(name, batch_size(task) if name == BATCH else 1)
     axis = declared(axis)[0] if axis else None
     at = {**arch.axes, **(scale or {})}
     here = arch.task_at(task, at)
     model = _build(arch, here, at)
-    grown = {name: _shapes_doubled(arch, task, at, name) for name in arch.axes}
     base = shapes_of(model)
-    if axis and not (scales(base, grown[axis]) or _matters(arch, here, at, axis)):
+    of_model = {name: size for name, size in arch.axes.items() if name not in arch.training}
+    grown = {name: _shapes_doubled(arch, task, at, name) for name in of_model}
+    if axis in grown and not (scales(base, grown[axis]) or _matters(arch, here, at, axis)):
         raise ParamsearchError(
             f"axis '{axis}' of architecture '{arch.name}' scales nothing: doubling it from "
             f"{at[axis]} to {2 * at[axis]} changes no shape, not the set of tensors, and not the "
@@ -181,17 +184,18 @@ def trace(
     check_trained(arch.name, model)
     recording = _train_step(arch, here, model)
     unused = tuple(name for name, p in model.named_parameters() if p.grad is None)
-    powers = growth(base, grown)
+    powers = growth(base, {**dict.fromkeys(arch.training, base), **grown})
 
     def described(axes: Collection[str], seen: Recording | None = None) -> tuple[TensorInfo, ...]:
         return assemble(model, recording.uses, alone(powers, axes), seen, unused)
 
-    own = [name for name in arch.axes if name != VOCABULARY] or list(arch.axes)
+    own = [name for name in of_model if name != VOCABULARY] or list(of_model)
     tensors = tuple(replace(t, growth=powers[t.name]) for t in described(own, recording))
-    by_axis = {name: {t.name: t.role for t in described([name])} for name in arch.axes}
+    by_axis = {name: {t.name: t.role for t in described([name])} for name in of_model}
+    by_axis |= {name: {t.name: t.role for t in tensors} for name in arch.training}
     roles = {t.name: {name: found[t.name] for name, found in by_axis.items()} for t in tensors}
     inputs = here.batch(0)[0].cpu()
-    tensors = located(tensors, model, inputs, partial(_with_inputs, arch, task), arch.axes)
+    tensors = located(tensors, model, inputs, partial(_with_inputs, arch, task), of_model)
     graph = tensor_graph(recording)
     modules = module_groups({t.name: t.group for t in tensors}, graph)
     depth = series(recording, modules)

@@ -9,7 +9,7 @@ from paramsearch.tracing.names import starred, without_numbers
 from paramsearch.tracing.recording import MATRIX_OPS
 from paramsearch.tracing.tensor import TensorInfo
 
-_SITES = {"branch": "residual branch", "logits": "attention logits"}
+_SITES = {"branch": "residual branch", "logits": "attention logits", "readout": "tied readout"}
 _HALVES = 2  # powers are multiples of 1 / this where a dimension grows as a product of axes
 
 
@@ -105,7 +105,7 @@ def _factors(graph: "nx.DiGraph[str]", modules: Mapping[str, str]) -> list[str]:
 
 
 def _sites(tensors: Sequence[TensorInfo]) -> list[str]:
-    """Branches and attention logits whose multiplier no tensor can take."""
+    """Sites whose multiplier no tensor can take."""
     found: dict[tuple[str, str], list[str]] = {}
     for tensor in tensors:
         for fold in tensor.sites:

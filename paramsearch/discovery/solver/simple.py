@@ -1,6 +1,6 @@
 """The simplest rule that the slopes cannot tell from the solution."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations, product
 from typing import Any
 
@@ -19,6 +19,9 @@ Array = NDArray[np.float64]
 FRACTIONS = (0.5, 0.25)
 """Steps of simple exponents, the simplest first."""
 
+RELUCTANCE = 1.0
+"""Rise of F, per unit of an exponent, that leaving the start must be worth."""
+
 CHANCE = 0.9545
 """Probability of two standard deviations."""
 
@@ -27,7 +30,8 @@ def simplest(model: LinearModel, values: Values, variables: Sequence[Variable]) 
     """Find the multiples of 1/2, or else of 1/4, that fit the slopes best.
 
     Of all points of the lattice the one with the smallest F counts: exponents that act alike are
-    rounded together, not each by itself. It is taken if F rises by no more than chance allows (the
+    rounded together, not each by itself. Where F hardly tells them apart, exponents stay as near to
+    their start as they can. It is taken if F rises by no more than chance allows (the
     95.4 % point of chi-squared with as many degrees as exponents).
 
     Args:
@@ -40,9 +44,14 @@ def simplest(model: LinearModel, values: Values, variables: Sequence[Variable]) 
         multiples of 1/4 can be told from it.
     """
     x, bounds = np.array(values), distances(values, variables)
+    start = np.array([variable.start for variable in variables])
     allowed = model.misfit(model.best(bounds)) + rise_by_chance(len(values))
+
+    def height(d: Array) -> float:
+        return model.misfit(d) + RELUCTANCE * float(np.abs(x + d - start).sum())
+
     for fraction in FRACTIONS:
-        d = _nearest(model, x, bounds, fraction)
+        d = _nearest(height, x, bounds, fraction)
         if model.misfit(d) <= allowed:
             return tuple(tidy(round(float(value), 6)) for value in x + d)
     return tuple(tidy(round(value, 2)) for value in values)
@@ -59,20 +68,20 @@ def rise_by_chance(count: int) -> float:
     return float(chi2.ppf(CHANCE, count))
 
 
-def _nearest(model: LinearModel, x: Array, bounds: Bounds, fraction: float) -> Array:
-    """Find the lattice point with the smallest F: round, then move by one or two exponents."""
+def _nearest(height: Callable[[Array], float], x: Array, bounds: Bounds, fraction: float) -> Array:
+    """Find the lowest lattice point: round, then move by one or two exponents at a time."""
 
     def on_lattice(d: Array) -> Array:
         return np.clip(np.round((x + d) / fraction) * fraction - x, *bounds)
 
-    d = min((on_lattice(np.zeros_like(x)), on_lattice(model.best(bounds))), key=model.misfit)
+    d = on_lattice(np.zeros_like(x))
     unit = np.eye(len(x)) * fraction
     signs = (-1.0, 1.0)
     moves = [sign * way for sign, way in product(signs, unit)]
     moves += [a * p + b * q for p, q in combinations(unit, 2) for a, b in product(signs, signs)]
     while True:
         near = [np.clip(d + move, *bounds) for move in moves]
-        best = min(near, key=model.misfit, default=d)
-        if model.misfit(best) >= model.misfit(d) - 1e-9:
+        best = min(near, key=height, default=d)
+        if height(best) >= height(d) - 1e-9:
             return d
         d = best

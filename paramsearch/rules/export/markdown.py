@@ -103,7 +103,11 @@ def _words(match: Match) -> str:
 
 def _place(match: SiteMatch) -> str:
     """Say which sites a line is about; logits are counted from the usual ``q.k / sqrt(d)``."""
-    kinds = {"branch": "residual branches", "logits": "attention logits, beside $1/\\sqrt{d}$"}
+    kinds = {
+        "branch": "residual branches",
+        "logits": "attention logits, beside $1/\\sqrt{d}$",
+        "readout": "readouts tied to the embedding",
+    }
     return kinds[match.site] + (f" in `{match.name}`" if match.name is not None else "")
 
 

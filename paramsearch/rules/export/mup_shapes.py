@@ -22,6 +22,10 @@ _HEAD = """\
 # {readouts}
 """
 
+_TIED = """\
+# A readout tied to the embedding must be mup.MuSharedReadout.
+"""
+
 _LOGITS = """\
 # It leaves attention to the model, which must multiply q.k with 1 / d, not with 1 / sqrt(d).
 """
@@ -58,8 +62,8 @@ def mup_text(layout: Layout) -> str:
         optimizer=OPTIMIZERS[layout.rule.optimizer],
         readouts=", ".join(readouts) or "nothing here",
     )
-    if any(fold.kind == "logits" for tensor in layout.tensors for fold in tensor.sites):
-        head += _LOGITS
+    kinds = {fold.kind for tensor in layout.tensors for fold in tensor.sites}
+    head += _TIED * ("readout" in kinds) + _LOGITS * ("logits" in kinds)
     lines: list[str] = []
     for tensor in layout.tensors:
         powers = tensor.growth.get("width", (0.0,) * len(tensor.shape))
