@@ -12,6 +12,8 @@ VERIFY ?= --scales 512 --baselines sp,mup
 TORCH_INDEX ?= --extra-index-url https://download.pytorch.org/whl/cpu
 
 BIN = $(VENV)/bin
+# A worker per core, and so a thread per worker: torch's own threads would wait for each other.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 PIP = $(BIN)/python -m pip install --quiet -c constraints.txt
 
 .PHONY: search test install clean
@@ -21,7 +23,7 @@ search: $(VENV)/.installed
 	$(BIN)/paramsearch verify $(OUT) $(VERIFY)
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 install: $(VENV)/.installed
 
