@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.func import functional_call, grad, grad_and_value, vmap
 
+from paramsearch.errors import ParamsearchError
 from paramsearch.tasks.catalog import load_task
 from paramsearch.tracing.adapters.hf_batching import Equivalents, batchable
 from paramsearch.tracing.arch import load_arch
@@ -22,7 +23,8 @@ KINDS = [
     *("bloom", "gpt_neo", "zamba2", "dbrx", "roberta", "codegen", "modernbert-decoder"),
     *("recurrent_gemma", "deepseek_v3", "glm4_moe", "llama4_text", "jetmoe"),
     *("cpmant", "big_bird", "lfm2_moe", "zaya", "dots1", "mimo_v2_flash", "falcon_h1"),
-    *("gemma3n_text", "xmod", "cwm"),
+    *("gemma3n_text", "xmod", "cwm", "longcat_flash", "prophetnet", "xlm"),
+    *("dots3_note_text", "gpt_neox_japanese"),
 ]
 TASK = "bytes:context=8,batch=2"
 
@@ -64,19 +66,26 @@ def test_members_train_side_by_side(kind):
     assert workload.backend.name == "stacked"
 
 
-@pytest.mark.parametrize("kind", ["dbrx", "jetmoe", "deepseek_v3", "llama4_text", "roberta"])
+SAME = ["dbrx", "jetmoe", "deepseek_v3", "llama4_text", "roberta", "longcat_flash", "xlm"]
+
+
+@pytest.mark.parametrize("kind", [*SAME, "prophetnet", "dots3_note_text", "qwen4_exp_text"])
 def test_it_is_the_model_of_transformers(kind):
     model = ours(kind)
+    if kind == "prophetnet":
+        model.config.pad_token_id = 0  # so that it counts places from 1 on
     theirs = transformers.AutoModelForCausalLM.from_config(
         model.config, attn_implementation="eager", experts_implementation="eager"
     ).eval()
     theirs.load_state_dict(model.state_dict())
     places = {"position_ids": torch.arange(CONTEXT)[None]} if kind == "roberta" else {}
-    expected = theirs(input_ids=draws(), use_cache=False, **places).logits
+    expected = theirs(input_ids=draws(), use_cache=False, **places).logits[..., :VOCABULARY]
     torch.testing.assert_close(model(draws()), expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["roberta", "jetmoe", "modernbert-decoder", "big_bird"])
+@pytest.mark.parametrize(
+    "kind", ["roberta", "jetmoe", "modernbert-decoder", "big_bird", "prophetnet", "xlm"]
+)
 def test_no_position_sees_the_future(kind):
     model, tokens, changed = ours(kind), draws(), draws()
     changed[:, 7:] = draws(seed=1)[:, 7:]
@@ -98,6 +107,44 @@ def test_layers_of_several_kinds_follow_the_depth():
     own = ours("gpt_neo", attention_types="[[[local], 2]]").config
     assert own.attention_layers == ["local", "local"]
     assert load_arch("hf:zamba").axes["depth"] == 4
+
+
+def test_a_last_layer_of_its_own_leaves_width_alone():
+    arch = load_arch("hf:gpt_neox_japanese", {"num_hidden_layers": 3})
+    assert list(arch.axes) == ["width"]
+    assert arch.model(DIMS).config.num_hidden_layers == 3
+    found = {
+        t.name: t for t in trace("hf:gpt_neox_japanese", axis="width", task=load_task(TASK)).tensors
+    }
+    assert found["gpt_neox_japanese.layers.1.attention.dense_bias"].role == "vector"
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"), [("longcat_flash", "num_layers"), ("prophetnet", "num_decoder_layers")]
+)
+def test_sizes_under_names_of_a_type_grow(kind, field):
+    config = load_arch(f"hf:{kind}", {field: 3}).model(DIMS, {"width": 64, "depth": 6}).config
+    assert (getattr(config, field), config.hidden_size) == (6, 64)
+
+
+@pytest.mark.parametrize(
+    ("kind", "named"),
+    [
+        ("musicgen", "llama"),
+        ("qwen3_5", "qwen3_5_text"),
+        ("gemma4_assistant", "gemma4_text"),
+        ("blt", "llama"),
+    ],
+)
+def test_one_of_several_models_is_named(kind, named):
+    with pytest.raises(ParamsearchError, match=f"several models; .* such as 'hf:{named}'"):
+        load_arch(f"hf:{kind}")
+    assert load_arch(f"hf:{named}").model(DIMS)(draws()).shape == (3, CONTEXT, VOCABULARY)
+
+
+def test_a_backward_pass_inside_a_backward_pass_is_refused():
+    with pytest.raises(ParamsearchError, match="hf:reformer' computes its activations again"):
+        load_arch("hf:reformer")
 
 
 def test_parts_of_a_configuration_grow_with_the_width():

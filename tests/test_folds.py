@@ -3,8 +3,8 @@
 import pytest
 
 from paramsearch.tracing.arch import load_arch
-from paramsearch.tracing.folds import Pair, with_folds
-from paramsearch.tracing.sites import Site
+from paramsearch.tracing.sites.find import Site
+from paramsearch.tracing.sites.folds import Pair, with_folds
 from paramsearch.tracing.tensor import Fold, TensorInfo
 from paramsearch.tracing.trace import Trace, trace
 

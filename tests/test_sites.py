@@ -7,7 +7,7 @@ from torch import nn
 
 from paramsearch.tasks.catalog import load_task
 from paramsearch.tracing.arch import load_arch
-from paramsearch.tracing.sites import Call, Site, find_sites
+from paramsearch.tracing.sites.find import Call, Site, find_sites
 
 X = torch.randn(2, 5, 8, generator=torch.Generator().manual_seed(0))
 CALL = Call((X,))

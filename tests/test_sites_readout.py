@@ -13,7 +13,7 @@ from paramsearch.rules.multiplied import multipliers_of
 from paramsearch.rules.plug import apply
 from paramsearch.rules.rule import Rule
 from paramsearch.tracing.arch import load_arch
-from paramsearch.tracing.sites import Call, Site, find_sites
+from paramsearch.tracing.sites.find import Call, Site, find_sites
 from paramsearch.tracing.tensor import Fold, TensorInfo
 from paramsearch.tracing.trace import trace
 

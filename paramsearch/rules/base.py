@@ -18,7 +18,7 @@ from paramsearch.rules.plug_sites import sites_of
 from paramsearch.rules.rule_file import write_whole
 from paramsearch.rules.yaml_file import read_yaml, validate
 from paramsearch.tracing.assemble import shapes_of
-from paramsearch.tracing.sites import Site
+from paramsearch.tracing.sites.find import Site
 
 BaseSource = nn.Module | Callable[[], nn.Module] | str | Path
 """The base model, freshly built; a function that builds it; or the path of a base file."""

@@ -13,9 +13,9 @@ from torch import nn
 from paramsearch.errors import ParamsearchError, brief
 from paramsearch.rules.multiplied import multipliers_of, set_multipliers
 from paramsearch.rules.rule import Rule
-from paramsearch.tracing.folds import Pair, with_folds
 from paramsearch.tracing.run import seeded
-from paramsearch.tracing.sites import Call, Site, find_sites
+from paramsearch.tracing.sites.find import Call, Site, find_sites
+from paramsearch.tracing.sites.folds import Pair, with_folds
 from paramsearch.tracing.tensor import SITES, TensorInfo
 
 _ATTENTION = re.compile(r"att(n|en)|transformer|(^|\.)(q|query|q_proj|qkv)(\.|$)", re.IGNORECASE)

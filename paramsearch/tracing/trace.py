@@ -21,12 +21,12 @@ from paramsearch.tracing.axes import BATCH, VOCABULARY, declared
 from paramsearch.tracing.blocks import Series, series
 from paramsearch.tracing.fit import explained
 from paramsearch.tracing.flow import tensor_graph
-from paramsearch.tracing.folds import located
 from paramsearch.tracing.groups import module_groups
 from paramsearch.tracing.growth import Shapes, alone, growth, scales
 from paramsearch.tracing.output import total_loss
 from paramsearch.tracing.recording import Recording
 from paramsearch.tracing.run import run_recorded, seeded
+from paramsearch.tracing.sites.folds import located
 from paramsearch.tracing.source import raised_at
 from paramsearch.tracing.tensor import TensorInfo
 from paramsearch.tracing.undecided import undecided

@@ -14,6 +14,7 @@ from paramsearch.tracing.adapters.hf_batching import Equivalents, replace, teach
 from paramsearch.tracing.adapters.hf_experts import register
 from paramsearch.tracing.adapters.hf_fields import (
     CONTEXTS,
+    NO_DEPTH,
     OF_KIND,
     WIDTHS,
     at_scale,
@@ -26,6 +27,8 @@ from paramsearch.tracing.options import default_of, whole
 
 _WIDTH, _DEPTH, _HEADS, _VOCABULARY = 32, 2, 2, 64
 _COUNTS_TOKENS = "create_position_ids_from_input_ids"  # counts those that do not pad
+_ONE_MODEL = ("dbrx", "moshi", "mpt")  # that they build of a configuration in parts
+_REVERSIBLE = ("reformer",)  # with a backward pass inside of the backward pass
 _OLDEST = 5  # before, configurations were no dataclasses and experts could not be batched
 
 
@@ -34,9 +37,10 @@ def hf(kind: str, settings: Mapping[str, object]) -> Adapted:
 
     Axes are ``width`` (``hidden_size``, with which the hidden size of feed-forward layers, heads
     and ranks grow) and ``depth`` (``num_hidden_layers``); any other whole size may be named as an
-    axis too. Options are the fields of the configuration, by their common names or their own.
-    Vocabulary and context come from the task. Dropout is off. Where layers differ by a pattern, a
-    depth should hold whole patterns: base 4 for ``"qwen3_next"``.
+    axis too. Where the last layer has tensors of its own, as in ``"gpt_neox_japanese"``, there is
+    no axis ``depth``. Options are the fields of the configuration, by their common names or their
+    own. Vocabulary and context come from the task. Dropout is off. Where layers differ by a
+    pattern, a depth should hold whole patterns: base 4 for ``"qwen3_next"``.
 
     Args:
         kind: Its ``model_type``, for instance ``"llama"`` or ``"qwen3_moe"``.
@@ -59,11 +63,13 @@ def hf(kind: str, settings: Mapping[str, object]) -> Adapted:
     own = {name: common for common, name in common_names(config).items()}
     named = {own.get(name, name): value for name, value in settings.items()}
     named = axis_settings(where, named, "hidden_size", "width")
-    named = axis_settings(where, named, "num_hidden_layers", "depth")
+    if kind not in NO_DEPTH:
+        named = axis_settings(where, named, "num_hidden_layers", "depth")
     width = whole(f"architecture '{where}': width", named.get("width", _WIDTH))
     special = dict(OF_KIND.get(kind, {}))
     layers = special.pop("num_hidden_layers", _DEPTH)
-    depth = whole(f"architecture '{where}': depth", named.get("depth", layers))
+    layers_name = "num_hidden_layers" if kind in NO_DEPTH else "depth"
+    depth = whole(f"architecture '{where}': {layers_name}", named.get("num_hidden_layers", layers))
     heads = special.pop("num_attention_heads", _HEADS)
     heads = whole(
         f"architecture '{where}': num_attention_heads", named.get("num_attention_heads", heads)
@@ -72,25 +78,36 @@ def hf(kind: str, settings: Mapping[str, object]) -> Adapted:
     options = defaults(config, transformers.PreTrainedConfig, width, depth, heads) | special
     theirs = {name: default_of(v) for name, v in options.items() if name not in special}
     build = CausalLM(kind, width, depth, theirs)
-    axes = {"width": width, "depth": depth}
+    axes = {"width": width} | ({} if kind in NO_DEPTH else {"depth": depth})
     return Adapted(build, axes, options, named, "bytes", vocabulary=_VOCABULARY)
 
 
 def _configuration(transformers: Any, where: str, kind: str, known: Collection[str]) -> Any:
-    """Make a configuration with nothing set; refuse those of several models."""
-    try:
-        config = transformers.AutoConfig.for_model(kind)
-    except Exception as error:  # of many classes
-        raise ParamsearchError(
-            f"architecture '{where}': its configuration cannot be made: {brief(error)}"
-        ) from error
-    if getattr(config, "text_config", None) is not None:
-        texts = [name for name in known if name.startswith(kind) and "text" in name]
+    """Make a configuration with nothing set; refuse what cannot be trained."""
+    made: Any = transformers.CONFIG_MAPPING[kind]
+    parts = getattr(made, "sub_configs_defaults", None) or getattr(made, "sub_configs", None)
+    if parts and kind not in _ONE_MODEL:
+        starts = (kind, kind.split("_")[0])
+        texts = [n for start in starts for n in sorted(known, key=len) if _is_text(start, n)]
         raise ParamsearchError(
             f"architecture '{where}' holds several models; choose one that is a language model "
             f"alone, such as 'hf:{[*texts, 'llama'][0]}'"
         )
-    return config
+    if kind in _REVERSIBLE:
+        raise ParamsearchError(
+            f"architecture '{where}' computes its activations again for its gradients, which "
+            "members that train side by side cannot; choose another, such as 'hf:llama'"
+        )
+    try:
+        return transformers.AutoConfig.for_model(kind)
+    except Exception as error:  # of many classes
+        raise ParamsearchError(
+            f"architecture '{where}': its configuration cannot be made: {brief(error)}"
+        ) from error
+
+
+def _is_text(start: str, name: str) -> bool:
+    return name.startswith(start) and "text" in name
 
 
 @dataclass(frozen=True)
@@ -110,15 +127,17 @@ class CausalLM:
     defaults: Mapping[str, object]
 
     def __call__(
-        self, inputs: int, outputs: int, vocabulary: int, width: int, depth: int,
+        self, inputs: int, outputs: int, vocabulary: int, width: int, depth: int | None = None,
         positions: int | None = None, **fields: Any,
     ) -> nn.Module:  # fmt: skip
         """Build it with random weights, as transformers initializes them."""
         transformers = library("transformers", "hf", f"hf:{self.kind}")
         plain = transformers.AutoConfig.for_model(self.kind)
         names = common_names(plain)
-        fields = at_scale(fields, width / self.width, depth / self.depth, self.defaults)
-        fields |= dict.fromkeys(CONTEXTS, inputs) | composed(self.kind, fields)
+        layers = (depth or self.depth) / self.depth
+        fields = at_scale(fields, width / self.width, layers, self.defaults)
+        fields |= dict.fromkeys(CONTEXTS, inputs)
+        fields |= composed(self.kind, fields)
         fields |= special_tokens(plain, max(vocabulary, outputs))
         fields |= {"use_cache": False, "is_decoder": True}
         config = transformers.AutoConfig.for_model(

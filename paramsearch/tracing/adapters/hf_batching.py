@@ -1,7 +1,8 @@
 """Operations in models of transformers that ``vmap`` cannot batch, done by equivalents that it can.
 
 Three kinds: functions with a gradient of their own in the style from before ``torch.func``;
-operations without a batching rule; and layers that read sizes from the values of tensors.
+operations without a batching rule; and layers that read sizes from the values of tensors, or count
+tokens that pad.
 """
 
 from collections.abc import Callable
@@ -121,9 +122,28 @@ def teach(module: ModuleType) -> None:
                 setattr(module, name, batchable(value))
 
 
+def places(layer: Any, shape: tuple[int, int], device: Any, **_: Any) -> tuple[Tensor, Tensor]:
+    """Embed the places of tokens without asking which of them pad.
+
+    Args:
+        layer: Of ProphetNet, with a table (places, width).
+        shape: Batch and context.
+        device: Where the tokens lie.
+        **_: More that the layer is told.
+
+    Returns:
+        Embeddings (batch, context, width), and the places from 1 on (batch, context).
+    """
+    found = torch.arange(1, shape[1] + 1, device=device).expand(shape)
+    return nn.functional.embedding(found, layer.weight), found
+
+
+_LAYERS = {**LAYERS, "ProphetNetPositionalEmbeddings": places}
+
+
 def replace(model: nn.Module) -> None:
-    """Let layers that ask tensors for their values compute the same without, see `LAYERS`."""
+    """Let layers that ask tensors for their values compute the same without, see `_LAYERS`."""
     for layer in model.modules():
-        found = LAYERS.get(type(layer).__name__)
+        found = _LAYERS.get(type(layer).__name__)
         if found is not None:
             layer.forward = MethodType(found, layer)

@@ -112,6 +112,27 @@ def dbrx_experts(layer: Any, x: Tensor, chosen: Tensor, weights: Tensor) -> Tens
     return (hidden.bmm(w2) * gates.mT[..., None]).sum(dim=0).view_as(x)
 
 
+def longcat_experts(layer: Any, x: Tensor, chosen: Tensor, weights: Tensor) -> Tensor:
+    """Give ``sum_e gate_e(x) expert_e(x)`` for every token; the last experts are the identity.
+
+    Args:
+        layer: Of LongCat Flash, with weights (experts, out, in).
+        x: Tokens (tokens, width).
+        chosen: Numbers of the experts of each token (tokens, top_k).
+        weights: Their gates (tokens, top_k).
+
+    Returns:
+        Sums (tokens, width).
+    """
+    count = layer.num_routed_experts
+    gates = _gates(chosen, weights, layer.total_experts)
+    copies = x.expand(count, *x.shape)
+    gate, up = copies.bmm(layer.gate_up_proj[:count].mT).chunk(2, dim=-1)
+    found = (layer.act_fn(gate) * up).bmm(layer.down_proj.mT)
+    found = (found * gates[:, :count].mT[..., None]).sum(dim=0)
+    return found + x * gates[:, count:].sum(dim=-1, keepdim=True)
+
+
 def _gates(chosen: Tensor, weights: Tensor, count: int) -> Tensor:
     """Spread the gates of the chosen experts over all, (tokens, experts)."""
     gates = torch.zeros(len(chosen), count, dtype=weights.dtype, device=weights.device)
@@ -120,6 +141,7 @@ def _gates(chosen: Tensor, weights: Tensor, count: int) -> Tensor:
 
 LAYERS: dict[str, Callable[..., Any]] = {
     "DbrxExperts": dbrx_experts,
+    "LongcatFlashExperts": longcat_experts,
     "JetMoeTopKGating": sorted_gates,
     "JetMoeParallelExperts": sorted_experts,
 }

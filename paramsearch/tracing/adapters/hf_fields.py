@@ -37,6 +37,9 @@ WIDTHS = {  # sizes that grow with the width, in widths
     "qk_rope_head_dim": 0.25,
     "q_lora_rank": 0.5,
     "kv_lora_rank": 0.5,
+    "indexer_head_dim": 0.5,
+    "hc_lowrank": 0.5,
+    "shared_experts_intermediate_size": 2.0,
 }
 DEPTHS = ("num_hidden_layers", "decoder_layers", "encoder_layers")
 COUNTS = {
@@ -68,10 +71,15 @@ OF_KIND: dict[str, dict[str, Any]] = {  # where common sizes or a type's own do 
     "dbrx": {"kv_n_heads": 2, "clip_qkv": 8.0, "rope_theta": 1e4}
     | {"ffn_hidden_size": 4.0, "moe_num_experts": 4, "moe_top_k": 2},
     "dots1": {"n_shared_experts": 1},
+    "dots3_note_text": {"index_head_dim": 32, "index_n_heads": 2},
     "gemma3n_text": {"num_kv_shared_layers": 0},
     "lfm2_moe": {"num_dense_layers": 1},
+    "longcat_flash": {"head_dim": 0.25, "zero_expert_num": 2},  # heads are as their rotary part
     "mimo_v2_flash": {"num_key_value_heads": 1},  # twice as many in some layers
     "olmo_hybrid": {"num_hidden_layers": 4},  # the last of every four differs
+    "qwen4_exp_text": {"num_hidden_layers": 4, "indexer_n_heads": 2, "indexer_kv_heads": 1}
+    | {"indexer_head_dim": 0.5, "indexer_budget": 8, "indexer_compress_ratio": 2},
+    "xlm": {"causal": True},
     "xmod": {"default_language": "en_XX"},
     "zamba": {"num_hidden_layers": 4},  # at least two that share
     "zaya": {"num_experts_per_tok": 1},
@@ -80,7 +88,15 @@ _PARTS = {  # of DBRX
     "attn_config": ("kv_n_heads", "clip_qkv", "rope_theta"),
     "ffn_config": ("ffn_hidden_size", "moe_num_experts", "moe_top_k"),
 }
+_RENAMED = {  # sizes that a type has under names of its own, beside its ``attribute_map``
+    "longcat_flash": {"num_hidden_layers": "num_layers"},  # of two parts each
+    "prophetnet": {"num_hidden_layers": "num_decoder_layers"}
+    | {"num_attention_heads": "num_decoder_attention_heads"},
+}
+NO_DEPTH = ("gpt_neox_japanese",)  # the last layer alone has a bias, so a depth moves a tensor
+_PADDED = ("xlm",)  # counts tokens that do not pad
 _PATTERNS = {  # kinds of layers in turn, where a type does not say what few layers are
+    "dots3_note_text": ("layer_types", ("indexed_attention",)),
     "gpt_neo": ("attention_types", ("global", "local")),
     "lfm2_moe": ("layer_types", ("conv", "full_attention")),
     "zamba": ("layers_block_type", ("linear_attention", "hybrid")),
@@ -112,7 +128,7 @@ def common_names(config: Any) -> dict[str, str]:
     own = {field.name for field in dataclasses.fields(config)}
     known = {*WIDTHS, *DEPTHS, *COUNTS, *CONTEXTS}
     found = {name: name for name in own}
-    renamed: dict[str, str] = config.attribute_map
+    renamed: dict[str, str] = {**config.attribute_map, **_RENAMED.get(config.model_type, {})}
     for common, name in renamed.items():
         if common in known and name in own - known and common not in own:
             found.pop(name, None)
@@ -145,7 +161,7 @@ def defaults(config: Any, generic: Any, width: int, depth: int, heads: int) -> d
         value = _default(fields[name], config)
         if common in skipped or name.endswith(("_token_id", "_config")):
             continue
-        whole = type(_value(name, config)) is int or common in _ALWAYS
+        whole = int in {type(value), type(_value(name, config))} or common in _ALWAYS
         if common in sizes and whole:
             found[common] = sizes[common]
         elif "drop" in name and isinstance(value, float):
@@ -215,6 +231,11 @@ def composed(kind: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         >>> composed("zamba2", {"num_hidden_layers": 3})
         {'layers_block_type': ['linear_attention', 'hybrid', 'linear_attention']}
     """
+    if kind == "prophetnet":  # places start at 1, and each also looks at the next
+        return {
+            "max_position_embeddings": fields["max_position_embeddings"] + 2,
+            "add_cross_attention": False,
+        }
     if kind == "dbrx":
         return {part: {name: fields[name] for name in names} for part, names in _PARTS.items()}
     name, kinds = _PATTERNS.get(kind, ("", ()))
@@ -240,6 +261,7 @@ def special_tokens(config: Any, vocabulary: int) -> dict[str, int | None]:
     names = ("pad_token_id", "bos_token_id", "eos_token_id")
     kinds = {field.name: str(field.type) for field in dataclasses.fields(config)}
     needed = [n for n in names if n in kinds and not {"None", "Optional"} & set(_words(kinds[n]))]
+    needed += ["pad_token_id"] * (config.model_type in _PADDED)
     found: dict[str, int | None] = dict.fromkeys(names)
     found |= dict.fromkeys(needed, vocabulary)
     return {**found, **dict.fromkeys(VOCABULARIES, vocabulary + bool(needed))}

@@ -10,9 +10,17 @@ from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.hooks import RemovableHandle
 
 from paramsearch.tracing.consumers import LAYERS, PRODUCTS, is_fresh
-from paramsearch.tracing.marks import FUSED, NONLINEAR, Key, Mark, Sighting, combined, constant
 from paramsearch.tracing.memory import Memory
-from paramsearch.tracing.site_ops import Met, Op, branch, looked_up, product, readout
+from paramsearch.tracing.sites.marks import (
+    FUSED,
+    NONLINEAR,
+    Key,
+    Mark,
+    Sighting,
+    combined,
+    constant,
+)
+from paramsearch.tracing.sites.ops import Met, Op, branch, looked_up, product, readout
 
 _PIECES = frozenset({"split", "split_with_sizes", "unbind", "select"})
 _SOFTMAX = frozenset({"_softmax", "_safe_softmax", "exp", "sigmoid"})

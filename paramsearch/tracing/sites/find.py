@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils._pytree import tree_leaves
 
-from paramsearch.tracing.marks import Key, Sighting
 from paramsearch.tracing.run import seeded
-from paramsearch.tracing.site_run import SiteRun
+from paramsearch.tracing.sites.marks import Key, Sighting
+from paramsearch.tracing.sites.run import SiteRun
 
 _FACTOR = 2.0  # a power of two: products by it are exact
 _SHAKE = 0.5

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from paramsearch.tracing.consumers import LAYERS, PRODUCTS
-from paramsearch.tracing.marks import FUSED, Key, Mark, Sighting
+from paramsearch.tracing.sites.marks import FUSED, Key, Mark, Sighting
 
 
 class Met(NamedTuple):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from paramsearch.scale import Scale
-from paramsearch.tracing.sites import Call, Site, find_sites
+from paramsearch.tracing.sites.find import Call, Site, find_sites
 from paramsearch.tracing.tensor import Fold, TensorInfo
 
 _EXAMPLES = 8  # of a batch, enough to see what the model computes
