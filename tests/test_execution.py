@@ -1,11 +1,7 @@
 """Ways of going about the same training, which must give the same numbers."""
 
 import functools
-import os
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -33,7 +29,6 @@ from paramsearch.train.workload import prepare
 MEMBERS = [Member(0, 1e-3, 0), Member(0, 3e-3, 1), Member(0, 1e-2, 2), Member(0, 3e-2, 0)]
 PROBES = [UpdateShare(), Features()]
 CPU = torch.device("cpu")
-ROOT = Path(__file__).parent.parent
 
 
 def workload(arch="mlp", width=64, dtype=torch.float64, **engine):
@@ -99,25 +94,6 @@ def test_a_recording_and_close_looks_at_single_steps_change_the_same_members(
     monkeypatch.setattr(chunk, "capture", recorded)
     monkeypatch.setattr(chunk._Chunk, "_records", True)
     assert_same(train(workload(width=32), [rule], MEMBERS, recipe, probes), expected)
-
-
-COMPILED = """
-from test_execution import Execution, assert_same, trained, workload
-eager = trained(workload(), None, Execution(compile=False))
-compiled = trained(workload(), None, Execution(compile=True, chunk=4))
-assert_same(compiled, eager, rtol=1e-9, atol=1e-12)
-"""
-
-
-@pytest.mark.slow
-def test_the_c_compiler_gives_the_numbers_of_an_eager_step():
-    """In a process of its own: torch's compiler minds which distutils was imported before."""
-    where = {"PYTHONPATH": os.pathsep.join(["tests", os.environ.get("PYTHONPATH", "")])}
-    words = [sys.executable, "-c", COMPILED]
-    ended = subprocess.run(
-        words, cwd=ROOT, env={**os.environ, **where}, capture_output=True, text=True, check=False
-    )
-    assert ended.returncode == 0, ended.stderr
 
 
 def test_a_step_is_compiled_once_for_all_populations(quick_compiler):
