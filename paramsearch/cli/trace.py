@@ -64,7 +64,9 @@ def command(
 
             png.parent.mkdir(parents=True, exist_ok=True)
             trace_figure(traced, png)
-        show(traced.to_json(), as_json, render_trace(traced, by))
+        where = ", ".join(str(file) for file in (dot, png) if file is not None)
+        drawn = [f"graph in {where}"] if where else []
+        show(traced.to_json(), as_json, render_trace(traced, by), *drawn)
 
 
 def _check_picture(path: Path) -> None:

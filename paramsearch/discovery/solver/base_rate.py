@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from paramsearch.discovery.curves import shaped, train_members, workload_at
 from paramsearch.discovery.progress import Watch
 from paramsearch.discovery.setting import Setting
-from paramsearch.discovery.tracking import REACH, track
+from paramsearch.discovery.tracking import across, track
 from paramsearch.errors import ParamsearchError
 from paramsearch.rules.neutral import neutral
 from paramsearch.score.curve import optimum
@@ -112,7 +112,8 @@ def _curve(
         starts.append(float(outcome.losses[:, 0].mean()))
         return shaped(outcome.final, len(points), len(seeds))
 
-    first = range((_FIRST[0] - _LOW) * _OCTAVE, (_FIRST[1] - _LOW) * _OCTAVE + 1, REACH)
+    low, high = ((power - _LOW) * _OCTAVE for power in _FIRST)
+    first = across(range(low, high + 1))
     (known,) = track(add, [first], range(len(grid)))
     lrs, losses = [grid[k] for k in known], np.stack(list(known.values()))
     best, at = optimum(lrs, losses), f"{setting.axis}={setting.base_scale}"
