@@ -244,8 +244,18 @@ case("cuda", search("--device", "cuda"), "device 'cuda' cannot be used: torch fi
 case(
     "cuda to verify", verify("--device", "cuda:1"), "device 'cuda:1' cannot be used: torch finds no"
 )
-case("budget", search("--budget", "0"), "budget must be at least 1 trial; received 0")
-case("budget word", search("--budget", "many"), "--budget: received 'many'; allowed: a")
+case("budget", search("--budget", "0"), "budget: received '0'; allowed: a whole number of trials")
+case("budget unit", search("--budget", "5 weeks"), "budget: received '5 weeks'; allowed: a number")
+case("small budget", search("--budget", "9steps"), "9 member-steps, which are too few for one")
+case("short budget", search("--budget", "0.001s"), "too few for one generation of 16 candidates")
+case("blind suggestion", search("--blind", "--suggest", "mup"), "a blind search sees no rule")
+case("unknown suggestion", search("--suggest", "mupp"), "unknown rule 'mupp'; did you mean 'mup'")
+case(
+    "suggestion outside",
+    search("--suggest", "mup", "--space", "lr-only"),
+    "suggestion 'mup' lies outside the space: it sets what the space fixes ... free are input lr",
+)
+case("budget word", search("--budget", "many"), "budget: received 'many'; allowed: a")
 case("seed", search("--seed", "-1"), "seed must be from 0 to 4294967295; received -1")
 case(
     "seed of verify", verify(f"--seed={10**20}"), "seed must be from 0 to 4294967295; received 1000"

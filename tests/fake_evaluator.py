@@ -3,6 +3,7 @@
 import functools
 import random
 
+from paramsearch.discovery.answers.longer import Longer
 from paramsearch.discovery.evaluation import BaseCurve, Evaluation
 from paramsearch.discovery.prediction import Prediction
 from paramsearch.jobs import search as search_job
@@ -17,7 +18,7 @@ def hidden_groups(name, optimizer):
     return {group.match.role: group for group in rule.groups}
 
 
-def fake_forecast(settings, setting, encoding, baselines):
+def fake_forecast(settings, setting, encoding, baselines, trials):
     """A prediction without training."""
     return Prediction(90, 1_200_000, 4_000_000, 30_000, 1.3e15, 8e8, 229.0)
 
@@ -40,7 +41,7 @@ class FakeEvaluator:
         start = [variable.start for variable in encoding.variables]
         return {"values": start, "measured": start}
 
-    def evaluate(self, rules, seeds):
+    def evaluate(self, rules, seeds, stage=None):
         if self.stop_after is not None and len(self.calls) >= self.stop_after:
             raise KeyboardInterrupt
         self.calls.append((len(rules), tuple(seeds)))
@@ -62,15 +63,32 @@ class FakeEvaluator:
         losses = [[distance + 1.0 + lr] * len(seeds) for lr in LRS]
         curves = [
             {
-                "scale": scale,
+                "scale": 32 * ratio,
+                "ratio": float(ratio),
                 "lrs": LRS,
                 "losses": losses,
+                "survived": [[1.0] * len(seeds)] * len(LRS),
+                "center": 1,
                 "sharpness_steps": [1, 5],
                 "sharpness": [[1.0] * len(seeds), [2.0] * len(seeds)],
+                "probes": {
+                    f"{probe}/{role}": [2.0 * ratio ** -self.freezing(rule)] * len(seeds)
+                    for probe in ("feature_change", "update_share", "signal")
+                    for role in ("input", "hidden", "output")
+                },
             }
-            for scale in (32, 64)
+            for ratio in (1, 2)
         ]
-        return Evaluation(mean, spread, per_seed, {"distance": distance}, curves)
+        terms = {"distance": distance, "loss": distance}
+        return Evaluation(mean, spread, per_seed, terms, curves)
+
+    def freezing(self, rule):
+        """With which power of the ratio features freeze."""
+        return 0.0
+
+    def longer(self, rules, seeds):
+        losses = {name: tuple(1.0 for _ in seeds) for name in rules}
+        return Longer(160, 64, 0.02, 1.0, losses).to_json()
 
 
 def without_training(patch, evaluator=FakeEvaluator):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from paramsearch.probes.quantities import counted_slopes
 from paramsearch.score.collapse import (
     log_losses,
     lr_collapse,
@@ -11,7 +12,7 @@ from paramsearch.score.collapse import (
     transferred_loss,
 )
 from paramsearch.score.measured import Measured
-from paramsearch.score.objective import Objective, counted_slopes
+from paramsearch.score.objective import Objective
 
 LRS = 2.0 ** (np.arange(-4, 5) / 2)
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from paramsearch.discovery.base_curve import BASE_SEEDS
 from paramsearch.discovery.curves import lr_losses, recipe
-from paramsearch.discovery.evaluate import BASE_SEEDS, Evaluator
+from paramsearch.discovery.evaluate import Evaluator
 from paramsearch.discovery.evaluation import Evaluation
 from paramsearch.discovery.progress import Watch
 from paramsearch.discovery.setting import Setting

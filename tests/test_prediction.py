@@ -56,7 +56,7 @@ def test_flops_are_those_of_every_step_and_of_every_pass_of_the_probes():
     step = cost_of(place, Recipe("adam", 8)).flops
     looks = 2 * PASSES * forward_flops(place, place.batch(0))
     ends = 2 * forward_flops(place, place.evaluation())
-    both = [Population(1, False, 1), Population(2, False, 5), Population(2, True, 3, 2.0)]
+    both = [Population(1, False, 1), Population(2, False, 5), Population(2, True, 3, 2.0, True)]
     found = predict(about, only(about, *both), only(about, *both))
     base = predict(about, *[only(about, both[0], Population(2, False, 1))] * 2).flops - 8 * step
     assert found.flops == pytest.approx(base + 8 * step * 11 + 6 * (looks + ends))

@@ -4,13 +4,24 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
+from paramsearch.discovery.progress import Watch
+from paramsearch.discovery.setting import Setting
+from paramsearch.discovery.solver.base_rate import BaseRate, with_steps
 from paramsearch.discovery.solver.certainty import certainty
-from paramsearch.discovery.solver.gauss_newton import bend, gauss_newton
+from paramsearch.discovery.solver.gauss_newton import NEAR, approach, bend, gauss_newton
 from paramsearch.discovery.solver.least_squares import step
 from paramsearch.discovery.solver.linear_model import LinearModel
+from paramsearch.discovery.solver.prober import Prober, Probing
 from paramsearch.discovery.solver.readings import WORST, Readings
 from paramsearch.discovery.solver.simple import simplest
+from paramsearch.discovery.solver.solve import solve_axis
+from paramsearch.errors import ParamsearchError
 from paramsearch.rules.encoding import Variable
+from paramsearch.rules.space import Space
+from paramsearch.score.objective import Objective
+from paramsearch.tasks.catalog import load_task
+from paramsearch.tracing.arch import load_arch
+from paramsearch.tracing.trace import trace
 
 ANSWER = np.array([-0.4, 0.75, -1.3, 0.1])
 MIXING = np.random.default_rng(0).normal(size=(9, 4))  # 9 probes see 4 exponents
@@ -52,13 +63,45 @@ def separable(x):
     return x - ANSWER
 
 
-def solved(fake, variables, **asked):
-    return gauss_newton(fake, variables, tuple(v.start for v in variables), **asked)
+def beside(size):
+    """Exponents at which the slopes of the linear model are so large, as a norm."""
+    way = np.ones(4)
+    return tuple(ANSWER + size * way / np.linalg.norm(MIXING @ way))
+
+
+def solved(fake, variables, told=lambda wrong: None):
+    start = approach(fake, variables, tuple(v.start for v in variables), told)
+    return gauss_newton(fake, variables, start, told)
 
 
 @pytest.mark.parametrize(("formula", "error"), [(linear, 1e-5), (bent, 0.01), (separable, 1e-5)])
 def test_the_zero_of_the_slopes_is_found(formula, error):
     np.testing.assert_allclose(solved(Fake(formula), [variable()] * 4).values, ANSWER, atol=error)
+
+
+def test_a_jacobian_measured_near_by_is_not_measured_again():
+    fake = Fake(linear)
+    found = gauss_newton(fake, [variable()] * 4, beside(0.9 * NEAR), lambda wrong: None)
+    assert [count for count in fake.calls if count > 1] == [5]
+    np.testing.assert_allclose(found.linear()[1], MIXING, atol=1e-6)
+
+
+def test_a_jacobian_measured_far_away_is_measured_again():
+    fake = Fake(bent)
+    gauss_newton(fake, [variable()] * 4, beside(3 * NEAR), lambda wrong: None)
+    assert [count for count in fake.calls if count > 1] == [5, 5]
+
+
+def test_an_approach_comes_near_with_one_jacobian():
+    fake = Fake(bent)
+    found = approach(fake, [variable()] * 4, (0.0,) * 4, lambda wrong: None)
+    assert np.abs(found - ANSWER).max() < 0.1 and fake.calls.count(5) == 1
+
+
+def test_rounds_are_told_with_what_is_still_wrong():
+    wrongs = []
+    solved(Fake(linear), [variable()] * 4, told=wrongs.append)
+    assert wrongs[-1] < 1e-6 and wrongs == sorted(wrongs, reverse=True)
 
 
 def test_without_an_exact_zero_the_least_squares_answer_is_found():
@@ -174,3 +217,26 @@ def test_a_probe_that_is_not_positive_has_the_worst_slope():
     readings = Readings(("signal/hidden",), np.array([False]), RATIOS, logs)
     assert readings.slopes().item() == -WORST / 2  # of two seeds one is well
     assert not readings.trained().any()
+
+
+def mlp(space, optimizer):
+    model, task = load_arch("mlp", {"width": 8}), load_task("digits")
+    encoding = Space.load(space).encode(trace(model, axis="width", task=task).groups(), optimizer)
+    return Setting(model, task, "width", optimizer, Objective.load("transfer"), "cpu", 0), encoding
+
+
+def test_weight_decay_that_is_zero_at_the_base_cannot_be_solved_for():
+    base = BaseRate.given(0.01, 2)
+    with pytest.raises(ParamsearchError, match="weight decay of objective 'transfer' is 0"):
+        solve_axis(*mlp("weight-decay", "adamw"), base, (1, 2, 4), (0, 1))
+
+
+def test_at_the_base_scale_one_rule_stands_for_all():
+    setting, encoding = mlp("width", "adam")
+    counts = []
+    short, how = with_steps(setting, 2), Probing((1, 2), 0.01, (0, 1))
+    rules = [tuple(v.start + shift for v in encoding.variables) for shift in (0.0, 0.5, -0.25)]
+    both = Prober(short, encoding, Watch(counts.append)).read(rules, how)
+    assert sum(counts) == 2 * (2 + 3 * 2)  # steps x (seeds at the base, rules x seeds beyond it)
+    alone = Prober(short, encoding, Watch()).read(rules[1:2], how)
+    np.testing.assert_allclose(both.rule(1).logs, alone.logs, atol=1e-4)

@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 import paramsearch
 from paramsearch.cli.main import app
+from paramsearch.discovery.base_curve import BASE_SEEDS
 from paramsearch.discovery.curves import recipe, steps_at, train_members, workload_at
-from paramsearch.discovery.evaluate import BASE_SEEDS
 from paramsearch.discovery.progress import Watch
 from paramsearch.discovery.setting import Setting
 from paramsearch.errors import ParamsearchError

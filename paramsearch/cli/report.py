@@ -15,7 +15,7 @@ def command(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     as_json: Json = False,
 ) -> None:
-    """Draw ``report.png`` and, where there is a certificate, ``certificate.png`` again."""
+    """Draw the pictures of a search and, where there is one, of its certificate again."""
     with plain_failures():
         written = [str(path) for path in redraw(run)]
         show({"written": written}, as_json, *written)
@@ -34,22 +34,20 @@ def redraw(run: Path) -> list[Path]:
         ParamsearchError: The folder has neither file, or one is damaged.
     """
     from paramsearch.report.certificate_figure import certificate_figure
-    from paramsearch.report.search_figure import search_figure
+    from paramsearch.report.pictures import search_pictures
 
     written: list[Path] = []
-    jobs = (
-        (SUMMARY, search_figure, "report.png"),
-        (CERTIFICATE, certificate_figure, "certificate.png"),
-    )
-    if not (run / CERTIFICATE).exists():
-        jobs = jobs[:1]
-    elif not (run / SUMMARY).exists():
-        jobs = jobs[1:]
-    for source, draw, picture in jobs:
+    found = {CERTIFICATE} if (run / CERTIFICATE).exists() else {SUMMARY}
+    if (run / SUMMARY).exists():
+        found.add(SUMMARY)
+    for source in sorted(found, reverse=True):
         content = read_json(run, source)
         try:
-            draw(content, run / picture)
+            if source == SUMMARY:
+                written += search_pictures(content, run)
+            else:
+                certificate_figure(content, run / "certificate.png")
+                written.append(run / "certificate.png")
         except (KeyError, TypeError, IndexError) as error:
             raise ParamsearchError(f"{run / source} lacks what is drawn: {error!r}") from error
-        written.append(run / picture)
     return written

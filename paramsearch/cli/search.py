@@ -36,7 +36,9 @@ def command(
     objective: Annotated[
         str | None, typer.Option(help="Objective; default: transfer, or losses.")
     ] = None,
-    budget: Annotated[int, typer.Option(help="Candidates to train.")] = 96,
+    budget: Annotated[
+        str, typer.Option(help="Candidates to propose; or all to spend: 2e6steps, 90s, 5min, 1h.")
+    ] = "96",
     seed: Annotated[int, typer.Option(help="One seed, one result.")] = 0,
     device: Annotated[str, typer.Option(help="Device: cpu, cuda or cuda:N.")] = "cpu",
     out: Annotated[Path | None, typer.Option(help="Run folder; default: a new runs/NAME.")] = None,
@@ -44,6 +46,16 @@ def command(
         bool, typer.Option("--resume", help="Continue the run in the folder.")
     ] = False,
     blind: Annotated[bool, typer.Option("--blind", help="See no published rule.")] = False,
+    suggest: Annotated[
+        list[str] | None, typer.Option(help="Rule to try first, by name or path; may be repeated.")
+    ] = None,
+    prefer: Annotated[
+        str | None,
+        typer.Option(help="limit: features learn at every scale; or loss, the lowest found."),
+    ] = None,
+    target_ratio: Annotated[
+        float | None, typer.Option(help="Ratio up to which features must not freeze; default: 256.")
+    ] = None,
     sampler: Annotated[str, typer.Option(help="Sampler, by nevergrad's name.")] = "LargeDiagCMA",
     solve: Annotated[
         bool, typer.Option("--solve/--no-solve", help="Start where the update probes point.")
@@ -55,9 +67,7 @@ def command(
     command_: Command = None,
     command_timeout: CommandTimeout = None,
     jobs: Jobs = 1,
-    yes: Annotated[
-        bool, typer.Option("--yes", help="Go on where members train one by one for long.")
-    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Go on though it takes long.")] = False,
     as_json: Json = False,
 ) -> None:
     """Discover, by experiment, the rule that keeps hyperparameters right along an axis."""
@@ -78,6 +88,9 @@ def command(
                 out=out,
                 resume=resume,
                 blind=blind,
+                suggest=suggest or (),
+                prefer=prefer,
+                target_ratio=target_ratio,
                 sampler=sampler,
                 solve=solve,
                 options=settings(set_),

@@ -23,6 +23,9 @@ def search_table(summary: Mapping[str, Any]) -> Table:
     table.add_column("quantity", no_wrap=True)
     table.add_column("exponent", justify="right", no_wrap=True)
     table.add_column("tied values", no_wrap=True)
+    costs = {(e["group"], e["quantity"], e["axis"]): e for e in summary["sensitivity"]}
+    if costs:
+        table.add_column("±1/4", justify="right", no_wrap=True)
     if near is not None:
         table.add_column(_same(near))
     fixed: list[str] = []
@@ -36,18 +39,21 @@ def search_table(summary: Mapping[str, Any]) -> Table:
                     fixed.append(f"{group['name']} {name} {entry['value']:+.2f}")
                     continue
                 row = [name, f"{entry['value']:+.2f}", _interval(entry)]
+                row += [_cost(costs.get((group["name"], quantity, axis)))] * bool(costs)
                 rows.append(row + [_published(near, group["name"], quantity, axis)] * bool(near))
         for row in rows:
             table.add_row(group["name"] if row is rows[0] else "", *row)
-    if fixed:
-        table.caption = f"fixed by the space: {', '.join(fixed)}"
+    captions = ["±1/4: what being off by 1/4 costs"] * bool(costs)
+    captions += [f"fixed by the space: {', '.join(fixed)}"] * bool(fixed)
+    if captions:
+        table.caption = "\n".join(captions)
         table.caption_style = "dim"
         table.caption_justify = "left"
     return table
 
 
 def search_line(summary: Mapping[str, Any], folder: object) -> str:
-    """Give the score before and after, and where everything is.
+    """Give the rule in a line, why it is recommended, the score, and where everything is.
 
     Args:
         summary: As in ``summary.json``.
@@ -55,7 +61,10 @@ def search_line(summary: Mapping[str, Any], folder: object) -> str:
     """
     before, after = summary["start_score"], summary["score"]
     scores = f"{before['total']:.3g} → {after['total']:.3g} ± {after['spread']:.1g}"
-    return f"score {scores} (lower is better); rule.yaml, summary.json, report.png in {folder}"
+    choice: Mapping[str, Any] | None = summary["choice"]
+    said = [summary["pattern"]["sentence"], *([choice["reason"]] if choice else [])]
+    where = f"score {scores} (lower is better); rule.yaml, summary.json and pictures in {folder}"
+    return "\n".join([*said, where])
 
 
 def _same(near: Mapping[str, Any]) -> str:
@@ -71,6 +80,13 @@ def _interval(entry: Mapping[str, Any]) -> str:
     if entry["low"] == entry["high"]:
         return "none other"
     return f"{entry['low']:+.2f} .. {entry['high']:+.2f}"
+
+
+def _cost(entry: Mapping[str, Any] | None) -> str:
+    """Give what being off by a quarter costs, on the side where that is more."""
+    sides = (entry["below"], entry["above"]) if entry else ()
+    means = [side["mean"] for side in sides if side is not None]
+    return f"{max(means):.2f}" if means else ""
 
 
 def _published(near: Mapping[str, Any] | None, group: str, quantity: str, axis: str) -> str:

@@ -5,19 +5,25 @@ exactly the steps of an uninterrupted one.
 """
 
 import math
-import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from paramsearch.discovery.answers.answer import STAGE, Answer, answer, answers
+from paramsearch.discovery.answers.front import scored_by_loss
+from paramsearch.discovery.answers.longer import Longer
+from paramsearch.discovery.answers.sensitivity import sensitivities
+from paramsearch.discovery.budget import Purse
 from paramsearch.discovery.encoding import Point
 from paramsearch.discovery.evaluation import Evaluation
+from paramsearch.discovery.found import Found, Step
 from paramsearch.discovery.ledger import Ledger
-from paramsearch.discovery.polish import Polished, climb, intervals, snap
+from paramsearch.discovery.polish import Measure, Polished, climb, intervals, snap
 from paramsearch.discovery.progress import Listener, Progress
 from paramsearch.discovery.proposer import Proposer, Sampling
+from paramsearch.discovery.race import Race
 from paramsearch.discovery.settings import SearchSettings
 from paramsearch.rules.rule import Rule
 from paramsearch.rules.space import Encoding
+from paramsearch.score.objective import WHOLE, Objective
 
 _STALE = 5  # generations without a new candidate after which the sampler has converged
 
@@ -27,46 +33,8 @@ RESTARTS = 3
 FINALISTS = 4
 """Candidates of the search that are measured again on fresh seeds."""
 
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One candidate of the search, in the order of evaluation.
-
-    Attributes:
-        trial: Number in the store.
-        generation: Generation that proposed it.
-        point: Grid indices.
-        evaluation: On the seeds of the search.
-    """
-
-    trial: int
-    generation: int
-    point: Point
-    evaluation: Evaluation
-
-    @property
-    def robust(self) -> float:
-        """Median of the scores over seeds."""
-        return statistics.median(self.evaluation.per_seed)
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What the search found.
-
-    Attributes:
-        rule: The rule, snapped where free.
-        best: Its grid indices, evaluation, and what is tied with it.
-        start: The rule from which the search began, on the same seeds.
-        baselines: Published rules on the same seeds; empty in a blind search.
-        steps: Every candidate of the search.
-    """
-
-    rule: Rule
-    best: Polished
-    start: Evaluation
-    baselines: dict[str, Evaluation]
-    steps: tuple[Step, ...]
+UNKNOWN = 96
+"""Candidates that a sampler is told to plan for where the budget is in other units."""
 
 
 def proposer_for(
@@ -83,7 +51,9 @@ def proposer_for(
         ParamsearchError: Nothing is free, or the sampler cannot be used.
     """
     counts = [len(variable.values) for variable in encoding.variables]
-    sizes = (settings.generation, settings.budget)
+    allowance = settings.allowance
+    trials = int(allowance.amount) if allowance.unit == "trials" else UNKNOWN
+    sizes = (settings.generation, trials)
     sampling = Sampling(settings.sampler, settings.seed, *sizes)
     return Proposer(counts, center or tuple(encoding.start_indices), sampling)
 
@@ -98,6 +68,9 @@ class Driver:
         ledger: Ledger,
         published: Mapping[str, Rule],
         listen: Listener,
+        purse: Purse | None = None,
+        suggested: Sequence[Point] = (),
+        objective: Objective | None = None,
     ):
         """Bring the parts together.
 
@@ -107,7 +80,17 @@ class Driver:
             ledger: Evaluates candidates.
             published: Baselines that fit axis and optimizer; empty for a blind search.
             listen: Told about progress.
+            purse: Says how long the sampler goes on; by default by the budget of the settings.
+            suggested: Grid points that the user wants to be tried first.
+            objective: Gives the cheap stages, and says whether rules are compared by loss and
+                limit behaviour in the end; by default neither.
         """
+        self._purse = purse or Purse(settings.allowance, settings.generation)
+        self._suggested = suggested
+        stages = objective.stages if objective else ()
+        self._race = Race(ledger, stages, settings.search_seeds())
+        self._answers = objective is not None and answers(objective)
+        self._met: dict[Point, Evaluation] = {}
         self._settings = settings
         self._encoding = encoding
         self._ledger = ledger
@@ -125,7 +108,8 @@ class Driver:
         self._ledger.base()
         steps = self.explore()
         counts, start = self._counts, tuple(self._encoding.start_indices)
-        finalists = [step.point for step in sorted(steps, key=lambda step: step.robust)]
+        whole = [step for step in steps if step.stage == WHOLE]
+        finalists = [step.point for step in sorted(whole, key=lambda step: step.robust)]
         starts = list(dict.fromkeys([*finalists[:FINALISTS], start]))
         self._best = math.inf  # scores on the fresh seeds are not comparable with the earlier ones
         point, _ = climb(self._measure, counts, starts, self._settings.polish_rounds)
@@ -136,17 +120,47 @@ class Driver:
             point, _ = climb(self._measure, counts, [box.better], self._settings.polish_rounds)
             box = intervals(self._measure, counts, point)
         snapped, evaluation = snap(self._measure, point, self._fractions(point))
-        best = Polished(
-            snapped,
-            evaluation,
-            low=tuple(map(min, box.low, snapped)),
-            high=tuple(map(max, box.high, snapped)),
+        low, high = tuple(map(min, box.low, snapped)), tuple(map(max, box.high, snapped))
+        best = Polished(snapped, evaluation, low, high)
+        first, baselines = self._measure([start], "polish", 0)[0], self._baselines()
+        answer = self._answer(snapped, start, steps) if self._answers else None
+        measure: Measure = self._measure
+        if answer and answer.point != snapped:
+            measure = self._by_loss
+            around = intervals(measure, counts, answer.point)
+            (evaluation,) = self._measure([answer.point], "polish", 0)
+            best = Polished(answer.point, evaluation, around.low, around.high)
+        costs = sensitivities(measure, self._encoding.variables, best.point)
+        rule = self.rule(best.point)
+        return Found(rule, best, first, baselines, tuple(steps), tuple(costs), answer)
+
+    def _answer(self, best: Point, start: Point, steps: Sequence[Step]) -> Answer:
+        """Look for lower losses, and choose between them and the best score."""
+        by_loss = sorted(steps, key=lambda step: step.evaluation.terms["loss"])
+        on_grid = {n: self._encoding.indices(rule) for n, rule in self._published.items()}
+        names = {tuple(point): name for name, point in on_grid.items() if point is not None}
+
+        def longer(rules: Mapping[str, Rule]) -> Longer | None:
+            self._listen(Progress("longer", 0, None, None))
+            found = self._ledger.longer(rules, self._settings.longer_seeds())
+            return Longer.from_json(found) if found else None
+
+        return answer(
+            self._met,
+            best,
+            start,
+            [step.point for step in by_loss[:FINALISTS]],
+            self._losses,
+            self._counts,
+            self.rule,
+            {start: "start", **names},
+            longer,
+            self._settings.prefer,
+            self._settings.target_ratio,
         )
-        first = self._measure([start], "polish", 0)[0]
-        return Found(self.rule(snapped), best, first, self._baselines(), tuple(steps))
 
     def explore(self) -> list[Step]:
-        """Ask, train and tell generations until the budget of distinct candidates is spent.
+        """Ask, train and tell generations until the budget is spent.
 
         Returns:
             The distinct candidates, in order; the first is where the solver arrived, or else
@@ -158,22 +172,21 @@ class Driver:
         on_grid = (self._encoding.indices(rule) for rule in self._published.values())
         published = [tuple(point) for point in on_grid if point is not None]
         start = tuple(self._encoding.start_indices)
-        proposer.enqueue(list(dict.fromkeys([start, *solved, *published])))
+        proposer.enqueue(list(dict.fromkeys([start, *self._suggested, *solved, *published])))
         steps: list[Step] = []
         seen: set[Point] = set()
         generation = stale = 0
-        while len(steps) < settings.budget and stale < _STALE:
-            points = proposer.ask(min(settings.generation, settings.budget - len(steps)))
-            rules = [self.rule(point) for point in points]
-            seeds = settings.search_seeds()
-            results = self._ledger.measure(rules, seeds, "search", generation)
-            proposer.tell([result.evaluation.score for result in results])
-            first = {p: r for p, r in zip(points, results, strict=True) if p not in seen}
-            new = [Step(r.trial, generation, p, r.evaluation) for p, r in first.items()]
+        while stale < _STALE and (count := self._purse.next(len(steps))):
+            points = proposer.ask(count)
+            heats = self._race.run([self.rule(point) for point in points], generation)
+            proposer.tell([heat.evaluation.score for heat in heats])
+            first = {p: h for p, h in zip(points, heats, strict=True) if p not in seen}
+            new = [Step(h.trial, generation, p, h.evaluation, h.stage) for p, h in first.items()]
             steps += new
             seen |= set(first)
             generation, stale = generation + 1, 0 if new else stale + 1
-            self._tell("search", len(steps), settings.budget, [s.evaluation for s in new])
+            self._tell("search", len(steps), self._purse.total, [s.evaluation for s in new])
+        self._purse.close(len(steps))
         return steps
 
     def _solved(self) -> list[Point]:
@@ -198,8 +211,20 @@ class Driver:
         seeds = self._settings.final_seeds()
         results = self._ledger.measure(rules, seeds, stage, number)
         evaluations = [result.evaluation for result in results]
+        self._met.update(zip(points, evaluations, strict=True))
         self._tell(stage, self._ledger.trials, None, evaluations)
         return evaluations
+
+    def _losses(self, points: Sequence[Point], stage: str, number: int) -> list[Evaluation]:
+        """Measure loss and probes alone, on the seeds of the polish."""
+        rules, seeds = [self.rule(point) for point in points], self._settings.final_seeds()
+        results = self._ledger.measure(rules, seeds, stage, number, STAGE)
+        self._listen(Progress(stage, self._ledger.trials, None, self._best))
+        return [result.evaluation for result in results]
+
+    def _by_loss(self, points: Sequence[Point], stage: str, number: int) -> list[Evaluation]:
+        """Measure points and score them by their loss alone."""
+        return [scored_by_loss(each) for each in self._losses(points, stage, number)]
 
     def _baselines(self) -> dict[str, Evaluation]:
         """Evaluate the published rules as they are, on the seeds of the polish."""

@@ -1,6 +1,6 @@
 """Evaluate rules: train their populations at every scale of the objective, and score the curves."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,30 +8,30 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from paramsearch.discovery.curves import base_optimum, shaped, train_members, workload_at
+from paramsearch.discovery.answers.longer import train_longer
+from paramsearch.discovery.base_curve import BASE_SEEDS, base_curve
+from paramsearch.discovery.curves import shaped, train_members, workload_at
 from paramsearch.discovery.evaluation import BaseCurve, Evaluation
+from paramsearch.discovery.points import Points, rows
 from paramsearch.discovery.probed import probes_for
 from paramsearch.discovery.progress import Watch
 from paramsearch.discovery.setting import Setting
 from paramsearch.discovery.solver.base_rate import STEPS, BaseRate
 from paramsearch.discovery.solver.solve import solve_axis
 from paramsearch.discovery.solver.table import solution_json
-from paramsearch.discovery.tracking import across, around, track
+from paramsearch.discovery.tracking import around, track
+from paramsearch.errors import ParamsearchError
 from paramsearch.rules.encoding import Encoding
 from paramsearch.rules.neutral import neutral
 from paramsearch.rules.rule import Rule
 from paramsearch.score.curve import Optimum, optimum
 from paramsearch.score.measured import Measured
+from paramsearch.score.stage import Stage
 from paramsearch.train.outcome import Outcome
 from paramsearch.train.population import Member
 from paramsearch.train.probe import Probe
 
 Array = NDArray[np.float64]
-Points = dict[tuple[int, int], tuple[Array, Array]]
-"""(rule, index in the window) -> final losses and shares of the steps survived, each (seeds,)."""
-
-BASE_SEEDS = 4
-"""Seeds of the base curve: it is trained once and everything hangs on its optimum."""
 
 
 class Evaluator:
@@ -68,7 +68,7 @@ class Evaluator:
         self._work = work
         self._base: BaseCurve | None = None
         self._references: list[float] | None = None
-        self._measured_base: dict[tuple[int, ...], Measured] = {}
+        self._measured_base: dict[tuple[tuple[int, ...], str | None], Measured] = {}
         # At ratio 1 every rule is the same model, so one that says nothing stands for all.
         self._neutral = neutral(setting.optimizer, [setting.axis])
 
@@ -82,26 +82,20 @@ class Evaluator:
             ParamsearchError: Every learning rate diverged, or the best lies at the grid's end.
         """
         if self._base is None:
-            grid = self.setting.objective.fidelity.lr
-            lrs = grid.values()
-
-            def add(points: Sequence[tuple[int, int]]) -> Array:
-                members = [Member(0, lrs[k], seed) for _, k in points for seed in range(BASE_SEEDS)]
-                outcome = self._train(1, [self._neutral], members)
-                return shaped(outcome.final, len(points), BASE_SEEDS)
-
-            everything = range(len(lrs))
-            first = everything if grid.mode == "dense" else across(everything)
-            (known,) = track(add, [first], everything)
-            self._base = self._base_curve([lrs[k] for k in known], np.stack(list(known.values())))
+            self._base = base_curve(
+                self.setting, lambda members: self._train(1, [self._neutral], members)
+            )
         return self._base
 
-    def evaluate(self, rules: Sequence[Rule], seeds: Sequence[int]) -> list[Evaluation]:
+    def evaluate(
+        self, rules: Sequence[Rule], seeds: Sequence[int], stage: Stage | None = None
+    ) -> list[Evaluation]:
         """Train and score rules, all as one population per scale.
 
         Args:
             rules: The rules.
             seeds: Seeds of the initial parameters, the same for every rule.
+            stage: Which part of the objective is measured; all of it by default.
 
         Returns:
             One evaluation per rule.
@@ -109,18 +103,19 @@ class Evaluator:
         Raises:
             ParamsearchError: A rule does not match a tensor, or the base model does not train.
         """
-        ratios = self.setting.objective.fidelity.ratios
-        base = self._at_base(tuple(seeds))
+        objective = self.setting.objective.at(stage)
+        ratios = objective.fidelity.ratios
+        base = self._at_base(tuple(seeds), stage)
         by_ratio: list[list[Measured]] = []
         guesses = [self.base().center] * len(rules)
         for ratio in ratios[1:]:
-            by_ratio.append(self._measure(ratio, rules, seeds, guesses))
+            by_ratio.append(self._measure(ratio, rules, seeds, guesses, stage))
             optima = [optimum(measured.lrs.tolist(), measured.losses) for measured in by_ratio[-1]]
             guesses = [o.lr if o else guess for o, guess in zip(optima, guesses, strict=True)]
         evaluations: list[Evaluation] = []
         for index in range(len(rules)):
             curves = [base, *(measured[index] for measured in by_ratio)]
-            score = self.setting.objective.score(curves, self.references())
+            score = objective.score(curves, self.references())
             plain = [measured.to_json() for measured in curves]
             evaluations.append(
                 Evaluation(
@@ -145,6 +140,23 @@ class Evaluator:
         found = solve_axis(self.setting, encoding, base, fidelity.ratios, seeds, watch)
         values = {"values": list(found.values), "measured": list(found.bend.values)}
         return {**solution_json(found), **values}
+
+    def longer(self, rules: Mapping[str, Rule], seeds: Sequence[int]) -> dict[str, Any] | None:
+        """Train rules longer at the largest scale of the objective.
+
+        Args:
+            rules: Name -> rule, one named ``limit``.
+            seeds: Seeds of the initial parameters.
+
+        Returns:
+            What ``Longer`` holds as JSON; None where the base model then has no best learning rate.
+        """
+        watch = Watch(self._count, self._watch.note)
+        try:
+            return train_longer(self.setting, rules, seeds, watch).to_json()
+        except ParamsearchError as error:
+            self._watch.note(f"rules are not trained longer: {error}")
+            return None
 
     def references(self) -> list[float]:
         """Give the loss to compare with at each scale of the objective; trained once.
@@ -172,25 +184,31 @@ class Evaluator:
         lrs, known = self.setting.objective.fidelity.lr.around(center), sorted(points)
         return optimum([lrs[k] for _, k in known], np.stack([points[point][0] for point in known]))
 
-    def _at_base(self, seeds: tuple[int, ...]) -> Measured:
-        if seeds not in self._measured_base:
-            self._measured_base[seeds] = self._measure(
-                1, [self._neutral], seeds, [self.base().center]
-            )[0]
-        return self._measured_base[seeds]
+    def _at_base(self, seeds: tuple[int, ...], stage: Stage | None) -> Measured:
+        key = seeds, stage and stage.name
+        if key not in self._measured_base:
+            guess = [self.base().center]
+            self._measured_base[key] = self._measure(1, [self._neutral], seeds, guess, stage)[0]
+        return self._measured_base[key]
 
     def _measure(
-        self, ratio: int, rules: Sequence[Rule], seeds: Sequence[int], guesses: Sequence[float]
+        self,
+        ratio: int,
+        rules: Sequence[Rule],
+        seeds: Sequence[int],
+        guesses: Sequence[float],
+        stage: Stage | None,
     ) -> list[Measured]:
         """Train rules x learning rates x seeds at one scale; probe at the base optimum.
 
-        What the objective does not weigh is not measured.
+        What the objective does not weigh, and what is not of the stage, is not measured.
         """
-        fidelity = self.setting.objective.fidelity
+        objective = self.setting.objective.at(stage)
+        fidelity = objective.fidelity
         center = self.base().center
         lrs = np.asarray(fidelity.lr.around(center))
         middle = len(lrs) // 2
-        weights = self.setting.objective.weights
+        weights = objective.weights
         steps = fidelity.sharpness_steps() if weights.sharpness_collapse else []
         probes = probes_for(weights, center, steps)
         points, probed = Points(), dict[str, Tensor]()
@@ -198,8 +216,9 @@ class Evaluator:
             at_center = [(rule, middle) for rule in range(len(rules))]
             members = [Member(rule, center, seed) for rule, _ in at_center for seed in seeds]
             outcome = self._train(ratio, rules, members, probes)
-            points, probed = _rows(at_center, outcome), dict(outcome.probes)
-        self._fill(points, ratio, rules, seeds, guesses)
+            points, probed = rows(at_center, outcome), dict(outcome.probes)
+        only = [middle] if stage and not stage.measures_curve(ratio) else None
+        self._fill(points, ratio, rules, seeds, guesses, only)
         unmeasured = torch.empty(len(rules), len(seeds), 0)
         sharpness = probed.pop("critical_sharpness", unmeasured)
         sharpness = shaped(sharpness, len(rules), len(seeds), len(steps)).transpose(0, 2, 1)
@@ -229,23 +248,28 @@ class Evaluator:
         rules: Sequence[Rule],
         seeds: Sequence[int],
         guesses: Sequence[float],
+        only: Sequence[int] | None = None,
     ) -> None:
         """Add the points of the window that are not there: all, or those around the optima.
 
-        Guesses of the optima are learning rates, as found at the next smaller ratio.
+        Guesses of the optima are learning rates, as found at the next smaller ratio; ``only``
+        names the points that are wanted, where these are not the whole curve.
         """
         grid = self.setting.objective.fidelity.lr
         lrs = grid.around(self.base().center)
 
         def add(wanted: Sequence[tuple[int, int]]) -> Array:
             fresh = [point for point in wanted if point not in points]
+            if not fresh:
+                return np.stack([points[point][0] for point in wanted])
             members = [Member(rule, lrs[k], seed) for rule, k in fresh for seed in seeds]
-            points.update(_rows(fresh, self._train(ratio, rules, members)))
+            points.update(rows(fresh, self._train(ratio, rules, members)))
             return np.stack([points[point][0] for point in wanted])
 
         everything = range(len(lrs))
-        if grid.mode == "dense":
-            add([(rule, k) for rule in range(len(rules)) for k in everything])
+        if only is not None or grid.mode == "dense":
+            chosen = everything if only is None else only
+            add([(rule, k) for rule in range(len(rules)) for k in chosen])
             return
         nearest = [int(np.argmin(np.abs(np.log2(lrs) - np.log2(guess)))) for guess in guesses]
         jump = ratio / max(
@@ -267,21 +291,3 @@ class Evaluator:
     def _count(self, steps: int) -> None:
         self.member_steps += steps
         self._watch.steps(steps)
-
-    def _base_curve(self, lrs: list[float], losses: Array) -> BaseCurve:
-        best = base_optimum(self.setting, lrs, losses)
-        return BaseCurve(
-            scale=self.setting.base_scale,
-            lrs=lrs,
-            losses=losses.tolist(),
-            optimum=best.lr,
-            center=min(lrs, key=lambda lr: abs(np.log2(lr) - best.log2_lr)),
-            best_loss=best.loss,
-        )
-
-
-def _rows(points: Sequence[tuple[int, int]], outcome: Outcome) -> Points:
-    """Name the rows of an outcome, the seeds of a point being side by side."""
-    final = shaped(outcome.final, len(points), -1)
-    survived = shaped(outcome.survived, len(points), -1)
-    return {point: (final[row], survived[row]) for row, point in enumerate(points)}

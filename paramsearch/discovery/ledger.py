@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -12,6 +12,7 @@ from paramsearch.discovery.store import Store
 from paramsearch.rules.encoding import Encoding
 from paramsearch.rules.group import Group
 from paramsearch.rules.rule import Rule
+from paramsearch.score.stage import Stage
 
 
 class Evaluates(Protocol):
@@ -21,21 +22,28 @@ class Evaluates(Protocol):
         """Give the learning-rate curve of the base scale, where all rules agree."""
         ...
 
-    def evaluate(self, rules: Sequence[Rule], seeds: Sequence[int]) -> list[Evaluation]:
-        """Train the candidates, and give their evaluations in order."""
+    def evaluate(
+        self, rules: Sequence[Rule], seeds: Sequence[int], stage: Stage | None = None
+    ) -> list[Evaluation]:
+        """Train the candidates as far as a stage asks, and give their evaluations in order."""
         ...
 
     def solve(self, encoding: Encoding, seeds: Sequence[int]) -> dict[str, Any]:
         """Give the exponents at which the slopes of the update probes vanish."""
         ...
 
+    def longer(self, rules: Mapping[str, Rule], seeds: Sequence[int]) -> dict[str, Any] | None:
+        """Train rules longer, and give what ``Longer`` holds as JSON; None where that fails."""
+        ...
 
-def key_of(rule: Rule, seeds: Sequence[int]) -> str:
+
+def key_of(rule: Rule, seeds: Sequence[int], stage: Stage | None = None) -> str:
     """Give the canonical JSON of a candidate: equal for rules that are equal up to gauge.
 
     Args:
         rule: The candidate.
         seeds: The seeds it is trained with.
+        stage: What is measured of it; everything by default.
 
     Example:
         >>> a = Rule.load("mup")
@@ -46,7 +54,9 @@ def key_of(rule: Rule, seeds: Sequence[int]) -> str:
         {"match": group.match.model_dump(exclude_none=True), **_nonzero(group)}
         for group in rule.canonical().groups
     ]
-    content = {"groups": groups, "optimizer": rule.optimizer, "seeds": list(seeds)}
+    content: dict[str, Any] = {"groups": groups, "optimizer": rule.optimizer, "seeds": list(seeds)}
+    if stage is not None:
+        content["stage"] = stage.name
     if rule.sites:
         content["sites"] = [site.model_dump() for site in rule.sites]
     return json.dumps(content, sort_keys=True, separators=(",", ":"))
@@ -105,15 +115,24 @@ class Ledger:
             self._store.put("solution", found)
         return found
 
+    def longer(self, rules: Mapping[str, Rule], seeds: Sequence[int]) -> dict[str, Any] | None:
+        """Give what longer runs say; made once per run folder."""
+        kept = self._store.get("longer")
+        if kept is None:
+            kept = [plain(self._evaluator.longer(rules, seeds))]
+            self._store.put("longer", kept)
+        return kept[0]
+
     @property
     def trials(self) -> int:
-        """Number of distinct candidates this run has asked for."""
+        """Number of evaluations this run has asked for, none of them twice."""
         return len(self._used)
 
     def members(self, lengthened: bool = False) -> int:
         """Count the training runs behind all that this run has asked for, whenever they were made.
 
-        The base scale is the same for every candidate: its curve counts once per set of seeds.
+        The base scale is the same for every candidate: its curve counts once per set of seeds and
+        stage.
 
         Args:
             lengthened: Whether a run at ratio m counts as m, as it makes m times the steps.
@@ -124,29 +143,36 @@ class Ledger:
             first, *others = evaluation.curves
             for curve in others:
                 count += _size(curve["losses"]) * (round(curve["ratio"]) if lengthened else 1)
-            seeds = str(json.loads(key)["seeds"])
-            count += 0 if seeds in shared else _size(first["losses"])
-            shared.add(seeds)
+            content = json.loads(key)
+            measured = str((content["seeds"], content.get("stage")))
+            count += 0 if measured in shared else _size(first["losses"])
+            shared.add(measured)
         return count
 
     def measure(
-        self, rules: Sequence[Rule], seeds: Sequence[int], stage: str, generation: int
+        self,
+        rules: Sequence[Rule],
+        seeds: Sequence[int],
+        why: str,
+        generation: int,
+        stage: Stage | None = None,
     ) -> list[Measurement]:
         """Give the evaluations of candidates, training those the store lacks as one batch.
 
         Args:
             rules: Candidates; those equal up to gauge are trained once.
             seeds: Seeds of each.
-            stage: Why they are evaluated.
+            why: Why they are evaluated.
             generation: Generation or round.
+            stage: Which part of the objective is measured; everything by default.
 
         Returns:
             One measurement per rule, in order.
         """
-        keys = [key_of(rule, seeds) for rule in rules]
+        keys = [key_of(rule, seeds, stage) for rule in rules]
         missing = {k: rule for k, rule in zip(keys, rules, strict=True) if k not in self._known}
         if missing:
-            self._train(missing, seeds, stage, generation)
+            self._train(missing, seeds, why, generation, stage)
         measurements: list[Measurement] = []
         for key in keys:
             trial = self._known[key]
@@ -156,11 +182,16 @@ class Ledger:
         return measurements
 
     def _train(
-        self, missing: dict[str, Rule], seeds: Sequence[int], stage: str, generation: int
+        self,
+        missing: dict[str, Rule],
+        seeds: Sequence[int],
+        why: str,
+        generation: int,
+        stage: Stage | None,
     ) -> None:
         keys = list(missing)
-        self._store.begin(generation, stage, keys)
-        evaluations = self._evaluator.evaluate(list(missing.values()), seeds)
+        self._store.begin(generation, why, keys)
+        evaluations = self._evaluator.evaluate(list(missing.values()), seeds, stage)
         scores = [float(evaluation.score) for evaluation in evaluations]
         assert all(map(math.isfinite, scores)), "the evaluator promises finite scores"
         self._store.finish(keys, scores, [evaluation.to_json() for evaluation in evaluations])

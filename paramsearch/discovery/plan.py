@@ -8,14 +8,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from paramsearch.discovery.answers.answer import STAGE, answers
+from paramsearch.discovery.answers.front import ROUNDS as CLIMBED
+from paramsearch.discovery.answers.longer import TIMES
+from paramsearch.discovery.base_curve import BASE_SEEDS
 from paramsearch.discovery.driver import FINALISTS, RESTARTS
-from paramsearch.discovery.evaluate import BASE_SEEDS
 from paramsearch.discovery.settings import SOLVE_SEEDS, SearchSettings
 from paramsearch.discovery.solver.base_rate import STEPS
 from paramsearch.discovery.solver.gauss_newton import DAMPINGS, JACOBIANS, ROUNDS
 from paramsearch.discovery.tracking import across
 from paramsearch.score.fidelity import LrGrid
 from paramsearch.score.objective import Objective
+from paramsearch.score.stage import Stage
 
 SOLVED = (2.0, 4.0)
 """Jacobians and steps of the solver: 2 or 3, and 3 to 8."""
@@ -26,6 +30,18 @@ MOVES = 2.5
 TIED = 1.7
 """What intervals and fractions measure beyond the climb, in rounds of neighbours: 0.9 to 2.4."""
 
+MOVES_BY_LOSS = 1.5
+"""Rounds of neighbours that the climb by loss measures and the polish has not, 3 at most."""
+
+PARTED = 0.7
+"""Share of the searches in which the front has two ends, so that rules are trained longer."""
+
+RATES = 12
+"""Learning rates of the base model's curve for longer runs, about."""
+
+PASSED = 0.2
+"""Share of the candidates of a stage that go on to the next one: one of 16 to one of 3."""
+
 TRACKED = (3.5, 1.0)
 """Learning rates of a tracked curve, means over a search: in its first round, and later."""
 
@@ -35,16 +51,18 @@ class Round:
     """Candidates that are evaluated together.
 
     Attributes:
-        stage: ``search``, ``polish``, ``interval`` or ``baseline``.
+        why: ``search`` or the name of a stage before it, ``polish``, ``interval``, ``baseline``.
         rules: How many candidates.
         seeds: Of each.
         times: How many such rounds; a fraction where that is an expectation.
+        stage: Which part of the objective is measured; None for all.
     """
 
-    stage: str
+    why: str
     rules: int
     seeds: int
     times: float = 1.0
+    stage: Stage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +74,14 @@ class Population:
         probed: Whether probes watch them.
         members: How many they are.
         times: How many such populations there are, about.
+        sharp: Whether critical sharpness is among the probes.
     """
 
     ratio: int
     probed: bool
     members: int
     times: float = 1.0
+    sharp: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +110,11 @@ class Plan:
 
 
 def expected(
-    settings: SearchSettings, objective: Objective, counts: Sequence[int], baselines: int
+    settings: SearchSettings,
+    objective: Objective,
+    counts: Sequence[int],
+    baselines: int,
+    trials: int,
 ) -> Plan:
     """Give what a search will train, as far as can be known.
 
@@ -99,20 +123,31 @@ def expected(
         objective: Says what is trained for a candidate.
         counts: Grid sizes of the free exponents.
         baselines: Published rules that are evaluated beside.
+        trials: Candidates that the sampler proposes.
     """
     near, final = 2 * len(counts), settings.polish_seeds
     rounds = [
-        *_explored(settings, counts),
-        Round("polish", min(settings.budget, FINALISTS) + 1, final),
+        *_explored(settings, objective, counts, trials, PASSED),
+        Round("polish", min(trials, FINALISTS) + 1, final),
         Round("polish", near, final, min(MOVES, settings.polish_rounds)),
         Round("interval", near, final, TIED),
         Round("baseline", baselines, final),
     ]
-    return plan_of(rounds, objective, _probings(settings, counts, *SOLVED))
+    if answers(objective):
+        rounds += [
+            Round("loss", FINALISTS, final, stage=STAGE),
+            Round("loss", near, final, MOVES_BY_LOSS, STAGE),
+        ]
+    plan = plan_of(rounds, objective, _probings(settings, counts, *SOLVED))
+    return _longer(plan, objective, final, PARTED)
 
 
 def at_most(
-    settings: SearchSettings, objective: Objective, counts: Sequence[int], baselines: int
+    settings: SearchSettings,
+    objective: Objective,
+    counts: Sequence[int],
+    baselines: int,
+    trials: int,
 ) -> Plan:
     """Give the most that a search can train, whatever the data say.
 
@@ -125,32 +160,57 @@ def at_most(
         objective: Says what is trained for a candidate.
         counts: Grid sizes of the free exponents.
         baselines: Published rules that are evaluated beside.
+        trials: Candidates that the sampler proposes.
     """
     free, final = len(counts), settings.polish_seeds
     climb = 1 + settings.polish_rounds * (2 * free + 1)
     intervals = sum(counts) - free
     polished = FINALISTS + 1 + (1 + RESTARTS) * (climb + intervals) + 2 * free
     rounds = [
-        *_explored(settings, counts),
+        *_explored(settings, objective, counts, trials, 1.0),
         Round("polish", min(polished, math.prod(counts)), final),
         Round("baseline", baselines, final),
     ]
+    if answers(objective):
+        moves = CLIMBED * (2 * free + 1) + intervals + 2 * free
+        compared = min(FINALISTS + moves, math.prod(counts))
+        rounds.append(Round("loss", compared, final, stage=STAGE))
     grid = objective.fidelity.lr.model_copy(update={"mode": "dense"})
     fidelity = objective.fidelity.model_copy(update={"lr": grid})
     dense = objective.model_copy(update={"fidelity": fidelity})
     # Twice, where the start does not train at the learning rate of the base at every scale.
     jacobians, steps = 2 * (JACOBIANS + 1), 2 * JACOBIANS * ROUNDS
-    return plan_of(rounds, dense, _probings(settings, counts, jacobians, steps))
+    plan = plan_of(rounds, dense, _probings(settings, counts, jacobians, steps))
+    return _longer(plan, objective, final, 1.0)
 
 
-def _explored(settings: SearchSettings, counts: Sequence[int]) -> list[Round]:
-    """Give the rounds of the sampler."""
-    whole, rest = divmod(min(settings.budget, math.prod(counts)), settings.generation)
-    asked = [
-        Round("search", settings.generation, settings.seeds, whole),
-        Round("search", rest, settings.seeds),
-    ]
-    return asked
+def _longer(plan: Plan, objective: Objective, seeds: int, share: float) -> Plan:
+    """Add the longer runs of both ends of the front, the rule recommended and the start."""
+    if not answers(objective):
+        return plan
+    times, last = share * TIMES, objective.fidelity.ratios[-1]
+    more = (Population(1, False, RATES * seeds, times), Population(last, False, 4 * seeds, times))
+    return replace(plan, populations=(*plan.populations, *more))
+
+
+def _explored(
+    settings: SearchSettings,
+    objective: Objective,
+    counts: Sequence[int],
+    trials: int,
+    passed: float,
+) -> list[Round]:
+    """Give the rounds of the sampler; of a stage's candidates a share goes on to the next."""
+    whole, rest = divmod(min(trials, math.prod(counts)), settings.generation)
+    rounds: list[Round] = []
+    for size, times in ((settings.generation, whole), (rest, 1)):
+        left = float(size)
+        for stage in objective.stages:
+            seeds = stage.seeds or settings.seeds
+            rounds.append(Round(stage.name, math.ceil(left), seeds, times, stage))
+            left *= passed
+        rounds.append(Round("search", math.ceil(left), settings.seeds, times))
+    return rounds
 
 
 def _probings(
@@ -172,8 +232,8 @@ def plan_of(rounds: Sequence[Round], objective: Objective, probings: float = 0) 
     fidelity = objective.fidelity
     rounds = [r for r in rounds if r.rules and r.times]
     populations = [Population(1, False, round(n * BASE_SEEDS)) for n in _base(fidelity.lr)]
-    for count in dict.fromkeys(r.seeds for r in rounds):
-        populations += _curves(1, Round("base", 1, count), objective)
+    for count, stage in dict.fromkeys((r.seeds, r.stage) for r in rounds):
+        populations += _curves(1, Round("base", 1, count, stage=stage), objective)
     for ratio in fidelity.ratios[1:]:
         populations += [
             Population(ratio, False, round(n * BASE_SEEDS)) for n in _window(fidelity.lr)
@@ -216,9 +276,11 @@ def _window(grid: LrGrid) -> tuple[float, ...]:
 def _curves(ratio: int, each: Round, objective: Objective) -> list[Population]:
     """Give the populations of a round's curves: the base's optimum with probes, then the rest."""
     members = each.rules * each.seeds
-    weights = objective.weights
+    weights = objective.at(each.stage).weights
     probed = bool(weights.probe_slopes or weights.sharpness_collapse)
-    first, *later = _window(objective.fidelity.lr)
+    alone = each.stage is not None and not each.stage.measures_curve(ratio)
+    first, *later = (1.0,) if alone else _window(objective.fidelity.lr)
     sizes = [round(n * members) for n in (first - probed, *later)]
     plain = [Population(ratio, False, size, each.times) for size in sizes]
-    return [Population(ratio, True, members, each.times), *plain][not probed :]
+    sharp = bool(weights.sharpness_collapse)
+    return [Population(ratio, True, members, each.times, sharp), *plain][not probed :]

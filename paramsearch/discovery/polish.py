@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from paramsearch.discovery.encoding import Point
 from paramsearch.discovery.evaluation import Evaluation
+from paramsearch.discovery.paired import gap
 
 Measure = Callable[[Sequence[Point], str, int], list[Evaluation]]
 """Evaluates grid points on the seeds of the polish, for a stage and round."""
@@ -37,32 +38,16 @@ class Polished:
     high: Point
 
 
-def paired(a: Evaluation, b: Evaluation) -> tuple[float, float]:
-    """Give mean and standard error of the per-seed differences of two scores, a - b.
-
-    Args:
-        a: One evaluation.
-        b: Another on the same seeds.
-
-    Returns:
-        ``(mean, se)``; the error is 0 with a single seed.
-    """
-    differences = [x - y for x, y in zip(a.per_seed, b.per_seed, strict=True)]
-    count = len(differences)
-    error = statistics.stdev(differences) / math.sqrt(count) if count > 1 else 0.0
-    return statistics.fmean(differences), error
-
-
 def is_better(a: Evaluation, b: Evaluation) -> bool:
     """Say whether a beats b by more than the standard error of their paired difference."""
-    mean, error = paired(a, b)
-    return mean < -error
+    difference = gap(a.per_seed, b.per_seed)
+    return difference.mean < -difference.error
 
 
 def is_tied(a: Evaluation, best: Evaluation) -> bool:
     """Say whether a is no worse than the best within the spread."""
-    mean, error = paired(a, best)
-    return mean <= max(best.spread, min(error, 2 * best.spread))
+    difference = gap(a.per_seed, best.per_seed)
+    return difference.mean <= max(best.spread, min(difference.error, 2 * best.spread))
 
 
 def climb(

@@ -44,6 +44,8 @@ class Prediction:
         memory: Bytes at the peak: of this process, or on the GPU that trains; None likewise.
         seconds: As expected; None likewise.
         looped: Why members train one by one though nobody asked for it; "" where they do not.
+        steepness: Power of the scale with which the operations of a step grow, from the last
+            scale but one to the last.
     """
 
     trials: int
@@ -54,6 +56,7 @@ class Prediction:
     memory: float | None = None
     seconds: float | None = None
     looped: str = ""
+    steepness: float = 0.0
 
     def counts(self) -> dict[str, Any]:
         """Give what does not depend on the machine, as plain data."""
@@ -121,7 +124,14 @@ def predict(setting: Setting, plan: Plan, most: Plan, work: int | None = None) -
         memory=resident + max(place.memory for place in places),
         seconds=sum(place.seconds(limit) for place in places),
         looped=reason if looped else "",
+        steepness=_steepness(places, setting.objective.fidelity.ratios),
     )
+
+
+def _steepness(places: "Sequence[Place]", ratios: Sequence[int]) -> float:
+    """Give the power of the scale with which the operations of a step grow at the end."""
+    before, last = (place.costs[0].flops for place in places[-2:])
+    return math.log(last / before) / math.log(ratios[-1] / ratios[-2]) if before > 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +177,13 @@ class Place:
         """Floating-point operations of all that trains here."""
         workload = self.workload
         every = self.steps * self.costs[0].flops
-        probed = self.looks * PASSES * forward_flops(workload, workload.batch(0))
-        if self.setting.objective.weights.probe_slopes:
-            probed += 2 * forward_flops(workload, workload.evaluation())
-        return sum(p.members * p.times * (every + probed * p.probed) for p in self.populations)
+        sharp = self.looks * PASSES * forward_flops(workload, workload.batch(0))
+        slopes = bool(self.setting.objective.weights.probe_slopes)
+        probed = 2 * slopes * forward_flops(workload, workload.evaluation())
+        return sum(
+            p.members * p.times * (every + sharp * p.sharp + probed * p.probed)
+            for p in self.populations
+        )
 
     @property
     def memory(self) -> float:
@@ -190,7 +203,9 @@ class Place:
             + compile_seconds(self.ways)
             + sum(
                 p.times
-                * found.seconds(self.ways[p.probed], p.probed, p.members, self.steps, self.looks)
+                * found.seconds(
+                    self.ways[p.probed], p.probed, p.members, self.steps, self.looks * p.sharp
+                )
                 for p in self.populations
             )
         )

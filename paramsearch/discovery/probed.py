@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 from paramsearch.probes.critical import CriticalSharpness
-from paramsearch.probes.features import Features
-from paramsearch.probes.update_share import UpdateShare
+from paramsearch.probes.quantities import update_probes
 from paramsearch.score.objective import Weights
 from paramsearch.train.probe import Probe
 
@@ -17,7 +16,7 @@ def probes_for(weights: Weights, center: float, sharpness_steps: Sequence[int]) 
         center: Base learning rate of the members that are probed.
         sharpness_steps: When critical sharpness is measured.
     """
-    probes: list[Probe] = [UpdateShare(), Features()] if weights.probe_slopes else []
+    probes: list[Probe] = update_probes() if weights.probe_slopes else []
     if weights.sharpness_collapse:
         probes.append(CriticalSharpness(center, frozenset(sharpness_steps)))
     return probes

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from paramsearch.catalog import find
+from paramsearch.discovery.answers.wish import check_wish
+from paramsearch.discovery.budget import Budget
 from paramsearch.errors import ParamsearchError
 from paramsearch.train.recipe import Engine
 
@@ -28,7 +30,8 @@ class SearchSettings:
         space: Name or path of the space.
         by: Which tensors share exponents: of one ``role``, ``module`` or ``tensor``.
         objective: Name or path of the objective.
-        budget: Distinct candidates trained by the search, before polishing.
+        budget: Distinct candidates proposed by the sampler, or all member-steps or time, as
+            ``Budget`` reads them.
         seed: Of the sampler, and through it of the run.
         device: Where members train.
         blind: Whether published rules stay unseen until the search is over.
@@ -44,6 +47,9 @@ class SearchSettings:
         polish_rounds: Moves at most in the polish.
         program: The command by which the user's own program trains a member; None for the engine.
         timeout: Seconds that one run of it may take; None for the default.
+        suggest: Rules of the user, by name or path, that are tried first.
+        prefer: Which end of the front is recommended, ``limit`` or ``loss``; None for the default.
+        target_ratio: The largest ratio at which the rule is to be used; None for the default.
     """
 
     arch: str
@@ -52,7 +58,7 @@ class SearchSettings:
     task: str
     space: str
     objective: str
-    budget: int = 96
+    budget: int | str = 96
     by: str = "role"
     seed: int = 0
     device: str = "cpu"
@@ -69,11 +75,14 @@ class SearchSettings:
     polish_rounds: int = 8
     program: str | None = None
     timeout: float | None = None
+    suggest: tuple[str, ...] = ()
+    prefer: str | None = None
+    target_ratio: float | None = None
 
     def __post_init__(self) -> None:
         """Check the numbers that a user gives."""
-        if self.budget < 1:
-            raise ParamsearchError(f"budget must be at least 1 trial; received {self.budget}")
+        Budget.read(self.budget)
+        check_wish(self.prefer, self.target_ratio)
         if self.seed < 0:
             raise ParamsearchError(f"seed must not be negative; received {self.seed}")
 
@@ -89,6 +98,10 @@ class SearchSettings:
         options = ("axis", "optimizer", "task", "space", "objective", "budget", "seed", "device")
         words = ["paramsearch search", self.arch]
         words += [f"--{name} {getattr(self, name)}" for name in (*options, "sampler")]
+        words += [f"--suggest {shlex.quote(rule)}" for rule in self.suggest]
+        words += [f"--prefer {self.prefer}"] * (self.prefer is not None)
+        if self.target_ratio is not None:
+            words += [f"--target-ratio {self.target_ratio:g}"]
         words += [f"--by {self.by}"] * (self.by != "role")
         words += [f"--set {shlex.quote(option)}" for option in self.options]
         words += [f"--backend {self.backend}"] * (self.backend != "auto")
@@ -97,6 +110,11 @@ class SearchSettings:
         words += [f"--command {shlex.quote(self.program or '')}"] * (self.program is not None)
         words += [f"--command-timeout {self.timeout}"] * (self.timeout is not None)
         return " ".join(words + ["--blind"] * self.blind + ["--no-solve"] * (not self.solve))
+
+    @property
+    def allowance(self) -> Budget:
+        """What may be spent."""
+        return Budget.read(self.budget)
 
     @property
     def engine(self) -> Engine:
@@ -115,11 +133,16 @@ class SearchSettings:
         """Give the seeds of polish, snap and baselines, fresh to the search."""
         return _block(self.seed, self.seeds, self.polish_seeds)
 
+    def longer_seeds(self) -> list[int]:
+        """Give the seeds on which rules are trained longer, fresh again."""
+        return _block(self.seed, self.seeds + self.polish_seeds, self.polish_seeds)
+
     def identity(self) -> dict[str, Any]:
         """Give everything that must agree for a run to be continued, as JSON holds it."""
         files = (("architecture", self.arch), ("space", self.space), ("objective", self.objective))
         return asdict(self) | {
             "options": list(self.options),
+            "suggest": list(self.suggest),
             "content": {kind: _digest(kind, name) for kind, name in files}
             | {"program": _program_digest(self.program)},
             "nevergrad": version("nevergrad"),
@@ -161,7 +184,8 @@ def settings_of(stored: dict[str, Any]) -> SearchSettings:
         stored: As ``identity`` gave it.
     """
     values: dict[str, Any] = {field.name: stored[field.name] for field in fields(SearchSettings)}
-    values["options"] = tuple(values["options"])
+    for name in ("options", "suggest"):
+        values[name] = tuple(values[name])
     return SearchSettings(**values)
 
 

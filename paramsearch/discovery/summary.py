@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
-from paramsearch.discovery.driver import Found, Step
+from paramsearch.discovery.answers.limit import has_limit, limit_of
+from paramsearch.discovery.answers.pattern import inside, pattern
 from paramsearch.discovery.evaluation import Evaluation
+from paramsearch.discovery.found import Found, Step
 from paramsearch.discovery.nearest import nearest
 from paramsearch.discovery.settings import SearchSettings
 from paramsearch.rules.encoding import SitePlace
@@ -40,7 +42,12 @@ def summarize(
     rule = found.rule.model_copy(update={"source": settings.command})
     evaluation = found.best.evaluation
     asked = ("arch", "options", "task", "axis", "optimizer", "space", "by", "objective")
-    asked += ("sampler", "seed", "blind", "program", "timeout")
+    asked += ("budget", "sampler", "seed", "blind", "suggest", "prefer", "target_ratio")
+    asked += ("program", "timeout")
+    near = nearest(rule, published, groups, settings.axis)
+    within = inside(encoding, found.best.low, found.best.high, published)
+    nothing: dict[str, Any] = {"front": None, "choice": None, "longer": None}
+    told = found.answer.to_json() if found.answer else nothing
     return {
         "paramsearch": 1,
         **{name: getattr(settings, name) for name in asked},
@@ -50,10 +57,14 @@ def summarize(
         "score": score_json(evaluation),
         "start_score": score_json(found.start),
         "baselines": {name: score_json(e) for name, e in found.baselines.items()},
+        "limit": limit_of(evaluation).to_json() if has_limit(evaluation) else None,
+        **told,
+        "sensitivity": [each.to_json() for each in found.sensitivity],
+        "pattern": pattern(rule, groups, near, within).to_json(),
         "curves": {"start": found.start.curves, "found": evaluation.curves},
         "history": best_so_far([step.evaluation.score for step in found.steps]),
         "candidates": candidates(found.steps),
-        "nearest": nearest(rule, published, groups, settings.axis),
+        "nearest": near,
     }
 
 
@@ -63,11 +74,12 @@ def rule_json(rule: Rule) -> dict[str, Any]:
 
 
 def score_json(evaluation: Evaluation) -> dict[str, Any]:
-    """Give total, spread and terms of an evaluation."""
+    """Give total, spread and terms of an evaluation, and the limit behaviour where it is known."""
     return {
         "total": evaluation.score,
         "spread": evaluation.spread,
         "terms": dict(evaluation.terms),
+        "limit": limit_of(evaluation).label if has_limit(evaluation) else None,
     }
 
 
@@ -77,11 +89,15 @@ def best_so_far(scores: Sequence[float]) -> list[float]:
 
 
 def candidates(steps: Sequence[Step]) -> list[dict[str, Any]]:
-    """Give every distinct candidate of the search: ``{trial, generation, score, spread}``."""
+    """Give every distinct candidate: ``{trial, generation, stage, score, spread}``.
+
+    The score of one that stopped before the stage ``whole`` is a lower bound.
+    """
     return [
         {
             "trial": step.trial,
             "generation": step.generation,
+            "stage": step.stage,
             "score": step.evaluation.score,
             "spread": step.evaluation.spread,
         }

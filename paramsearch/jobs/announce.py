@@ -1,5 +1,6 @@
 """Say what a search will take before it starts, and stop where that is longer than it looks."""
 
+from paramsearch.discovery.driver import UNKNOWN
 from paramsearch.discovery.plan import at_most, expected
 from paramsearch.discovery.prediction import Prediction, predict, rounded
 from paramsearch.discovery.setting import Setting
@@ -11,15 +12,24 @@ from paramsearch.rules.encoding import Encoding
 LONG = 600.0
 """Seconds that members which nobody asked to train one by one may take without being asked."""
 
+EXPLODES = 3600.0
+"""Seconds that a search along an axis whose cost explodes may take without being asked."""
+
+STEEP = 2.5
+"""Power of the scale with which the cost of a step explodes: that of matrix products is 2."""
+
 
 def work_at(settings: SearchSettings, setting: Setting) -> int:
     """Give the member-steps that a search will make at one scale, about."""
-    fidelity = setting.objective.fidelity
-    return settings.budget * settings.seeds * len(fidelity.lr.around(1.0)) * fidelity.steps
+    allowance, fidelity = settings.allowance, setting.objective.fidelity
+    if allowance.unit == "steps":
+        return round(allowance.amount / len(fidelity.ratios))
+    trials = round(allowance.amount) if allowance.unit == "trials" else UNKNOWN
+    return trials * settings.seeds * len(fidelity.lr.around(1.0)) * fidelity.steps
 
 
 def forecast(
-    settings: SearchSettings, setting: Setting, encoding: Encoding, baselines: int
+    settings: SearchSettings, setting: Setting, encoding: Encoding, baselines: int, trials: int
 ) -> Prediction:
     """Predict what a search takes.
 
@@ -28,9 +38,10 @@ def forecast(
         setting: The same, loaded.
         encoding: The free exponents.
         baselines: Published rules that are evaluated beside.
+        trials: Candidates that the sampler proposes.
     """
     counts = [len(variable.values) for variable in encoding.variables]
-    asked = (settings, setting.objective, counts, baselines)
+    asked = (settings, setting.objective, counts, baselines, trials)
     return predict(setting, expected(*asked), at_most(*asked), work_at(settings, setting))
 
 
@@ -45,8 +56,9 @@ def announce(arch: str, predicted: Prediction, reports: Reports, yes: bool, done
         done: Trials that the run holds already.
 
     Raises:
-        ParamsearchError: Members train one by one though nobody asked for it, that takes longer
-            than ten minutes, and the user did not agree.
+        ParamsearchError: Members train one by one though nobody asked for it, and that takes longer
+            than ten minutes; or the cost of a step grows faster than ``scale ** 2.5``, and all
+            takes longer than an hour; and the user did not agree.
 
     Example:
         >>> slow = Prediction(90, 10, 20, 5, 1e9, 1e9, 12000.0, looped="no batching rule")
@@ -64,4 +76,11 @@ def announce(arch: str, predicted: Prediction, reports: Reports, yes: bool, done
         if left > LONG and not yes:
             raise ParamsearchError(f"{why}: about {rounded(left)}; lower --budget, or add --yes")
         reports.note(why)
+    left = predicted.left(done)
+    if predicted.steepness > STEEP and left > EXPLODES and not yes:
+        raise ParamsearchError(
+            f"the cost of a step of architecture '{arch}' grows as scale^{predicted.steepness:.1f} "
+            f"along this axis, and the search takes about {rounded(left)}; lower --budget, choose "
+            "an objective with smaller ratios, or add --yes"
+        )
     reports.note(predicted.sentence(done))

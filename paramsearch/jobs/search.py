@@ -4,17 +4,16 @@ import shlex
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from paramsearch.discovery.driver import Driver
 from paramsearch.discovery.evaluate import Evaluator
-from paramsearch.discovery.files import plain, write_json
-from paramsearch.discovery.folder import RULE, SUMMARY, check_folder, opened
+from paramsearch.discovery.files import plain
+from paramsearch.discovery.folder import check_folder, opened
 from paramsearch.discovery.ledger import Ledger
 from paramsearch.discovery.nearest import published_rules
-from paramsearch.discovery.prediction import Prediction
 from paramsearch.discovery.progress import Listener, Progress, Watch, silent
 from paramsearch.discovery.settings import SearchSettings, free_folder, latest_folder
 from paramsearch.discovery.solver.solve import enough
@@ -26,46 +25,15 @@ from paramsearch.jobs.command import command_of
 from paramsearch.jobs.names import space_for
 from paramsearch.jobs.prepare import prepare
 from paramsearch.jobs.reports import Reports
+from paramsearch.jobs.search_result import SearchResult, Stopped, note_session, write_results
+from paramsearch.jobs.spending import purse, spending
+from paramsearch.jobs.suggestions import suggested
 from paramsearch.rules.encoding import Encoding
 from paramsearch.rules.rule import Rule
 from paramsearch.score.objective import Objective
 from paramsearch.tracing.arch import Arch, load_arch
 from paramsearch.tracing.axes import STEPS, declared
 from paramsearch.tracing.trace import Trace
-
-
-@dataclass(frozen=True, slots=True)
-class SearchResult:
-    """What a search found.
-
-    Attributes:
-        rule: The rule.
-        groups: Per group of tensors its exponents with intervals, as in ``summary.json``.
-        folder: The run folder, with ``rule.yaml``, ``summary.json`` and ``report.png``.
-        summary: The content of ``summary.json``.
-        timing: The content of ``timing.json``: what every session took, and what was predicted.
-    """
-
-    rule: Rule
-    groups: list[dict[str, Any]]
-    folder: Path
-    summary: dict[str, Any]
-    timing: dict[str, Any]
-
-
-class Stopped(KeyboardInterrupt):
-    """A search was interrupted; the run can be continued.
-
-    Attributes:
-        trials: Trials kept in the run.
-        command: The command that continues it.
-    """
-
-    def __init__(self, trials: int, command: str):
-        """Note how far the run came and how to continue it."""
-        super().__init__(f"stopped after {trials} trials; continue with: {command}")
-        self.trials = trials
-        self.command = command
 
 
 def search(
@@ -77,12 +45,15 @@ def search(
     space: str | None = None,
     by: str = "role",
     objective: str | None = None,
-    budget: int = 96,
+    budget: int | str = 96,
     seed: int = 0,
     device: str = "cpu",
     out: str | Path | None = None,
     resume: bool = False,
     blind: bool = False,
+    suggest: Sequence[str] = (),
+    prefer: str | None = None,
+    target_ratio: float | None = None,
     sampler: str = "LargeDiagCMA",
     solve: bool = True,
     options: Mapping[str, object] | None = None,
@@ -110,12 +81,19 @@ def search(
         by: Which tensors share exponents: of one ``"role"``, ``"module"`` or ``"tensor"``.
         objective: Name or path of the objective; by default ``transfer``, or ``losses`` where there
             is a command or the axis is one of training.
-        budget: Distinct candidates to train, before the best is polished.
+        budget: Distinct candidates to propose, before the best is polished; or what the whole
+            search may take, as ``"2e6steps"`` (updates of all runs), ``"90s"``, ``"5min"``,
+            ``"1h"``. With a time, the result depends on how fast the machine is.
         seed: One seed, one result.
         device: Where to train, ``"cpu"`` or ``"cuda"``.
         out: The run folder; by default a new one under ``runs/``.
         resume: Continue the run in the folder, to the result it would have had uninterrupted.
         blind: Leave published rules unseen until the search is over.
+        suggest: Rules to try first, by name or path.
+        prefer: Which rule to recommend where no rule is best in both: ``"limit"``, the one that
+            keeps features learning at every scale, or ``"loss"``, the one with the lowest
+            transferred loss; by default the lowest loss among rules whose features do not freeze.
+        target_ratio: Up to which ratio they must not; by default 256.
         sampler: nevergrad's name of the sampler.
         solve: Start the sampler where the update probes point, if the objective weighs them.
         options: What to set of the architecture: option or axis -> value.
@@ -134,8 +112,9 @@ def search(
         The rule, with its evidence and the folder that holds it.
 
     Raises:
-        ParamsearchError: A name does not exist, a file is malformed, parts do not fit, or the
-            folder cannot be used.
+        ParamsearchError: A name does not exist, a file is malformed, parts do not fit, a
+            suggestion lies outside the space, the budget is too small, or the folder cannot be
+            used.
         Stopped: On Ctrl-C, a ``KeyboardInterrupt``; the run can be continued.
 
     Example:
@@ -161,7 +140,7 @@ def search(
         task=task or model.task,
         space=space or space_for([axis]),
         objective=objective,
-        budget=budget,
+        budget=int(budget) if str(budget).isdecimal() else budget,
         by=by,
         seed=seed,
         device=device,
@@ -175,6 +154,9 @@ def search(
         seeds=goal.fidelity.seeds,
         program=command,
         timeout=command_timeout,
+        suggest=tuple(suggest),
+        prefer=prefer,
+        target_ratio=target_ratio,
     )
     folder = _folder(out, settings, resume)
     check_folder(folder)
@@ -187,11 +169,17 @@ def search(
         setting, Watch(reports.steps, reports.note), start, work_at(settings, setting)
     )
     seen = {} if blind else _fitting(settings, traced)
+    first = suggested(encoding, suggest, blind)
     again = f"{settings.command}{f' --jobs {jobs}' * (jobs > 1)}"
     again += f" --out {shlex.quote(str(folder))} --resume"
     with opened(folder, settings, resume) as store, _resumable(store, again):
         reports.send(Progress("plan", 0, None, None))
-        predicted = forecast(settings, setting, encoding, len(seen))
+        plan = spending(
+            settings.allowance,
+            settings.generation,
+            lambda trials: forecast(settings, setting, encoding, len(seen), trials),
+        )
+        predicted = plan.predicted
         done = len(store.trials())
         announce(model.name, predicted, reports, yes, done)
         reports.send(Progress("base", 0, None, None))
@@ -199,14 +187,24 @@ def search(
         try:
             with from_file(settings.objective, about="fidelity.lr"):
                 ledger = Ledger(evaluator, store)
-                summary, rule = _run(settings, traced, encoding, ledger, seen, reports.send)
+                made = partial(_member_steps, ledger, model, goal)
+                driver = Driver(
+                    settings,
+                    encoding,
+                    ledger,
+                    seen,
+                    reports.send,
+                    purse(settings, plan, made, store),
+                    first,
+                    goal,
+                )
+                summary, rule = _run(settings, traced, encoding, ledger, seen, driver)
         finally:
             seconds = time.monotonic() - started
-            _note_session(store, seconds, evaluator.member_steps, predicted, done)
-        runs = ledger.members(lengthened=STEPS in model.training)
-        summary |= {"member_steps": runs * goal.fidelity.steps, "predicted": predicted.counts()}
+            note_session(store, seconds, evaluator.member_steps, predicted, done)
+        summary |= {"member_steps": made(), "predicted": predicted.counts()}
         timing = {"sessions": store.get("sessions")}
-        _write(folder, summary, rule, timing)
+        write_results(folder, summary, rule, timing)
     return SearchResult(rule, summary["groups"], folder, summary, timing)
 
 
@@ -233,9 +231,9 @@ def _run(
     encoding: Encoding,
     ledger: Ledger,
     seen: dict[str, Rule],
-    listen: Listener,
+    driver: Driver,
 ) -> tuple[dict[str, Any], Rule]:
-    found = Driver(settings, encoding, ledger, seen, listen).run()
+    found = driver.run()
     published = seen or _fitting(settings, traced)
     summary = summarize(settings, found, encoding, traced.groups(settings.by), published)
     solved = ledger.solution(encoding, settings.solve_seeds()) if settings.solve else None
@@ -243,34 +241,16 @@ def _run(
     return plain(summary), found.rule.model_copy(update={"source": settings.command})
 
 
+def _member_steps(ledger: Ledger, model: Arch, goal: Objective) -> int:
+    """Count the updates of all runs of this search by now, the solver's left out."""
+    return ledger.members(lengthened=STEPS in model.training) * goal.fidelity.steps
+
+
 def _fitting(settings: SearchSettings, traced: Trace) -> dict[str, Rule]:
     """Give the published rules that cover every tensor of the model and whose sites it can take."""
     rules = published_rules(settings.optimizer, settings.axis)
     covering = {n: r for n, r in rules.items() if all(map(r.exponents, traced.tensors))}
     return {name: r for name, r in covering.items() if not r.refusal(traced.tensors)}
-
-
-def _write(folder: Path, summary: dict[str, Any], rule: Rule, timing: dict[str, Any]) -> None:
-    from paramsearch.report.search_figure import search_figure  # matplotlib is slow to import
-
-    rule.save(folder / RULE)
-    write_json(folder / SUMMARY, summary)
-    write_json(folder / "timing.json", timing)
-    search_figure(summary, folder / "report.png")
-
-
-def _note_session(
-    store: Store, seconds: float, steps: int, predicted: Prediction, done: int
-) -> None:
-    sessions: list[dict[str, float | None]] = store.get("sessions") or []
-    session = {
-        "seconds": seconds,
-        "member_steps": steps,
-        "member_steps_per_second": steps / seconds if seconds > 0 else 0.0,
-        "predicted_seconds": None if predicted.seconds is None else predicted.left(done),
-        "predicted_memory": predicted.memory,
-    }
-    store.put("sessions", [*sessions, session])
 
 
 def _folder(out: str | Path | None, settings: SearchSettings, resume: bool) -> Path:

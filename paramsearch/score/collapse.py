@@ -60,7 +60,8 @@ def lr_collapse(curves: Sequence[Measured]) -> Array:
     from the base's, where rules cannot differ.
 
     Args:
-        curves: The rule's curves, base first, on one learning-rate grid.
+        curves: The rule's curves, base first, on one learning-rate grid; a scale of which only one
+            learning rate was measured counts as if its curve were the base's.
 
     Returns:
         Shape (seeds,), in units of log loss.
@@ -71,7 +72,8 @@ def lr_collapse(curves: Sequence[Measured]) -> Array:
         return np.minimum(logs - logs.min(axis=0), CURVE_DEPTH)
 
     base = shape(curves[0])
-    return _rms(np.stack([shape(c) - base for c in curves[1:]]), axis=(0, 1))
+    gaps = [shape(c) - base if len(c.lrs) > 1 else 0 * base for c in curves[1:]]
+    return _rms(np.stack(gaps), axis=(0, 1))
 
 
 def sharpness_collapse(curves: Sequence[Measured]) -> Array:

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from paramsearch.catalog import find
+from paramsearch.probes.quantities import counted_slopes
 from paramsearch.rules.yaml_file import read_yaml, validate
 from paramsearch.score.collapse import (
     lr_collapse,
@@ -18,31 +18,11 @@ from paramsearch.score.collapse import (
 )
 from paramsearch.score.fidelity import Fidelity, Strict
 from paramsearch.score.measured import Measured
+from paramsearch.score.stage import Stage
+from paramsearch.score.weights import Weights as Weights
 
-Array = NDArray[np.float64]
-Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-
-class Weights(Strict):
-    """How much each term counts in the score; what has weight 0 and its own probes is not measured.
-
-    Attributes:
-        loss: Log loss at the transferred learning rate over the best known, mean over scales.
-        lr_collapse: Distance of the learning-rate curves, in log loss.
-        sharpness_collapse: Distance of the sharpness curves, in octaves.
-        probe_slopes: Mean absolute slope of the update probes.
-    """
-
-    loss: Weight = 1.0
-    lr_collapse: Weight = 1.0
-    sharpness_collapse: Weight = 0.25
-    probe_slopes: Weight = 1.0
-
-    @model_validator(mode="after")
-    def _counts_something(self) -> "Weights":
-        if not any(self.model_dump().values()):
-            raise ValueError("received no weight above 0; allowed: at least one above 0")
-        return self
+WHOLE = "whole"
+"""Name of the last stage, at which everything is measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +54,8 @@ class Objective(Strict):
         description: What it is for.
         fidelity: What is trained to score a rule.
         weights: How the terms are added up.
+        stages: Cheap measurements, in order, before all of the fidelity is measured; a candidate
+            that is known to be worse than the best one goes no further.
     """
 
     paramsearch: Literal[1]
@@ -81,6 +63,43 @@ class Objective(Strict):
     description: str = ""
     fidelity: Fidelity
     weights: Weights = Weights()
+    stages: tuple[Stage, ...] = ()
+
+    @model_validator(mode="after")
+    def _staged(self) -> "Objective":
+        weights, fidelity = self.weights.model_dump(), self.fidelity
+        for index, stage in enumerate(self.stages):
+            where = f"stages.{index}"
+            if weights["loss"] and "loss" not in stage.terms:
+                raise ValueError(
+                    f"{where}.terms: received {', '.join(stage.terms)}; allowed: with loss, the "
+                    "one term that can be negative"
+                )
+            idle = [term for term in stage.terms if not weights[term]]
+            if idle:
+                raise ValueError(
+                    f"{where}.terms: received {idle[0]}, whose weight is 0; allowed: "
+                    f"{', '.join(term for term, weight in weights.items() if weight)}"
+                )
+            if stage.seeds and stage.seeds > fidelity.seeds:
+                raise ValueError(
+                    f"{where}.seeds: received {stage.seeds}; allowed: at most those of the "
+                    f"fidelity, {fidelity.seeds}"
+                )
+            for ratio in stage.ratios or ():
+                if ratio not in fidelity.ratios:
+                    raise ValueError(
+                        f"{where}.ratios: received {ratio}; allowed: those of the fidelity, "
+                        f"{', '.join(map(str, fidelity.ratios))}"
+                    )
+        names = [stage.name for stage in self.stages]
+        for name in names:
+            if names.count(name) > 1 or name == WHOLE:
+                raise ValueError(
+                    f"stages: received the name '{name}'; allowed: names that differ from each "
+                    f"other and from '{WHOLE}', the last stage"
+                )
+        return self
 
     @model_validator(mode="after")
     def _comparable(self) -> "Objective":
@@ -111,6 +130,12 @@ class Objective(Strict):
         path = find("objective", name)
         return validate(Objective, path, read_yaml(path))
 
+    def at(self, stage: Stage | None) -> "Objective":
+        """Give the objective that counts what a stage measures; itself for the whole."""
+        if stage is None:
+            return self
+        return self.model_copy(update={"weights": self.weights.of(stage.terms)})
+
     def score(self, curves: Sequence[Measured], references: Sequence[float]) -> Score:
         """Score a rule.
 
@@ -122,12 +147,13 @@ class Objective(Strict):
             The score; each seed is scored by itself, so that its spread is that of the score.
             Tracked curves have no ``lr_collapse``, and what was not measured has no term; all
             terms but ``lr_collapse`` are taken at the base's best learning rate, in either mode.
+            Where the curves are those of a stage, the total is a lower bound of the whole one.
         """
         slopes = counted_slopes(probe_slopes(curves))
         terms = {"loss": transferred_loss(curves, references)}
-        if self.fidelity.lr.mode == "dense":
+        if self.fidelity.lr.mode == "dense" and any(len(c.lrs) > 1 for c in curves[1:]):
             terms["lr_collapse"] = lr_collapse(curves)
-        if len(curves[0].steps):
+        if all(len(c.steps) for c in curves):
             terms["sharpness_collapse"] = sharpness_collapse(curves)
         if slopes:
             terms["probe_slopes"] = np.mean([np.abs(s) for s in slopes.values()], axis=0)
@@ -141,27 +167,3 @@ class Objective(Strict):
             terms={name: float(values.mean()) for name, values in terms.items()},
             slopes={name: float(slope.mean()) for name, slope in slopes.items()},
         )
-
-
-def counted_slopes(slopes: dict[str, Array]) -> dict[str, Array]:
-    """Select the slopes that a good parameterization makes zero.
-
-    The readout's output at initialization may shrink with scale, as it does under muP, but not
-    grow. Biases and gains share the output of their layer's weight, which is counted there.
-    Tensors that do not grow are not the rule's to scale.
-
-    Args:
-        slopes: "<probe>/<group>" -> slopes of any shape.
-
-    Returns:
-        Those that count, the readout's signal cut off at zero from below.
-    """
-    counted: dict[str, Array] = {}
-    for name, slope in slopes.items():
-        probe, group = name.split("/")
-        role = group.split(".")[0]
-        if probe == "signal" and role == "output":
-            counted[name] = np.maximum(slope, 0.0)
-        elif role in ("input", "hidden", "output") or (probe, role) == ("update_share", "vector"):
-            counted[name] = slope
-    return counted

@@ -7,7 +7,7 @@ than what was measured. All rules of one measurement train as one population per
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +23,19 @@ Values = tuple[float, ...]
 Measure = Callable[[Sequence[Values]], Readings]
 """Reads the probes of rules given by their exponents."""
 
+Told = Callable[[float], None]
+"""Hears after each round the sum of the squared slopes."""
+
 DIFFERENCE = 0.25
 """Change of an exponent in a finite difference: well above the noise of short runs."""
 
-DAMPINGS = (0.003, 0.03, 0.3)
-"""Levenberg dampings tried in every round, in units of squared slope per exponent."""
+DAMPINGS = (0.01, 0.1, 1.0)
+"""Levenberg dampings tried in every round of the approach, in units of squared slope per exponent;
+afterwards the first alone."""
+
+NEAR = 0.5
+"""Change of the slopes, as a norm, over which a Jacobian is not measured again: exponents may have
+moved far where the slopes hardly feel it."""
 
 REACH = 1.0
 """Largest change of an exponent in one round."""
@@ -38,11 +46,17 @@ ROUNDS = 4
 JACOBIANS = 3
 """Jacobians at most that are followed by steps."""
 
+APPROACHES = 2
+"""Jacobians at most of the approach."""
+
+CLOSE = 0.1
+"""Squared slopes at which the approach is done."""
+
 GAIN = 0.01
 """Fall of the squared slopes for which no other step is made."""
 
-CLOSE = 0.02
-"""Change of the exponents after which no other step is made."""
+SHARE = 0.3
+"""The same in the approach, as a share of them."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +67,14 @@ class Bend:
         values: The exponents x.
         here: Readings at x, of one rule.
         moved: Readings with one exponent changed, one rule per variable.
+        there: Readings before those changes, at x or near it.
         steps: The changes, (variables,).
     """
 
     values: Values
     here: Readings
     moved: Readings
+    there: Readings
     steps: Array
 
     def linear(
@@ -70,9 +86,8 @@ class Bend:
             scales: Which scales count; all by default.
             seeds: Which seeds count; all by default.
         """
-        slopes = self.here.slopes(scales, seeds)[0]
-        moved = self.moved.slopes(scales, seeds)
-        return slopes, ((moved - slopes) / self.steps[:, None]).T
+        moved, there = (of.slopes(scales, seeds) for of in (self.moved, self.there))
+        return self.here.slopes(scales, seeds)[0], ((moved - there) / self.steps[:, None]).T
 
 
 def bend(measure: Measure, variables: Sequence[Variable], values: Values) -> Bend:
@@ -90,75 +105,86 @@ def bend(measure: Measure, variables: Sequence[Variable], values: Values) -> Ben
     moved = [_values(x + np.eye(len(x))[k] * steps[k]) for k in range(len(x))]
     readings = measure([values, *moved])
     rest = Readings(readings.names, readings.one_sided, readings.ratios, readings.logs[1:])
-    return Bend(values, readings.rule(0), rest, steps)
+    here = readings.rule(0)
+    return Bend(values, here, rest, here, steps)
+
+
+def approach(measure: Measure, variables: Sequence[Variable], start: Values, told: Told) -> Values:
+    """Come near the exponents at which the slopes are smallest, with one measured Jacobian or two.
+
+    Args:
+        measure: Reads rules, possibly less well and cheaper than for ``gauss_newton``.
+        variables: The free exponents.
+        start: Where to begin.
+        told: Hears after each round ``|r|^2``.
+
+    Returns:
+        The best exponents seen.
+    """
+    for _ in range(APPROACHES):
+        at = bend(measure, variables, start)
+        start, here = _descent(at, measure, variables, told, DAMPINGS, SHARE)
+        if size(here.slopes()[0], here.one_sided) < CLOSE:
+            break
+    return start
 
 
 def gauss_newton(
-    measure: Measure,
-    variables: Sequence[Variable],
-    start: Values,
-    told: Callable[[int, float], None] = lambda number, wrong: None,
+    measure: Measure, variables: Sequence[Variable], start: Values, told: Told
 ) -> Bend:
     """Find exponents x at which the slopes r(x) of the update probes are smallest.
 
-    Every round tries the steps ``-(J'J + damping I)^-1 J' r`` of several dampings, within the
-    bounds. J is measured, and for a few rounds follows Broyden (1965), ``J += (dr - J dx) dx' /
-    dx'dx``; then it is measured again, until it promises no more. On four optimizers measuring J in
-    every round took half as many steps again and led to the same exponents within 0.03.
+    Every round makes the step ``-(J'J + damping I)^-1 J' r``, within the bounds. J is measured, and
+    for a few rounds follows Broyden (1965), ``J += (dr - J dx) dx' / dx'dx``; then it is measured
+    again, unless it was measured near by.
 
     Args:
         measure: Reads rules; all that one call is given train as one population per scale.
         variables: The free exponents.
         start: Where to begin.
-        told: Hears after each round its number and ``|r|^2``.
+        told: Hears after each round ``|r|^2``.
 
     Returns:
-        Slopes and a freshly measured Jacobian at the exponents with the smallest ``|r|`` seen.
+        Slopes at the exponents with the smallest ``|r|`` seen, and a Jacobian measured where they
+        differ by ``NEAR`` at most.
     """
-    at, number = bend(measure, variables, start), 0
     for _ in range(JACOBIANS):
-        if _promised(at, variables) < GAIN:
-            break
-        values, number = _descent(at, measure, variables, number, told)
-        if values == at.values:
-            break
-        at = bend(measure, variables, values)
-    return at
+        at = bend(measure, variables, start)
+        start, here = _descent(at, measure, variables, told, DAMPINGS[:1], 0.0)
+        if np.linalg.norm(here.slopes() - at.here.slopes()) <= NEAR:
+            return replace(at, values=start, here=here)
+    return bend(measure, variables, start)
 
 
 def _descent(
     at: Bend,
     measure: Measure,
     variables: Sequence[Variable],
-    number: int,
-    told: Callable[[int, float], None],
-) -> tuple[Values, int]:
-    """Make steps with a Jacobian that follows Broyden; gives the best point, and counts on."""
+    told: Told,
+    dampings: Sequence[float],
+    share: float,
+) -> tuple[Values, Readings]:
+    """Make steps with a Jacobian that follows Broyden, until one gains too little."""
     slopes, jacobian = at.linear()
-    values, one_sided = at.values, at.here.one_sided
+    values, here, one_sided = at.values, at.here, at.here.one_sided
     for _ in range(ROUNDS):
         reach = _reach(values, variables)
-        moves = [step(slopes, jacobian, one_sided, d, bounds=reach) for d in DAMPINGS]
-        found = measure([_values(np.array(values) + move) for move in moves]).slopes()
+        moves = [step(slopes, jacobian, one_sided, d, bounds=reach) for d in dampings]
+        readings = measure([_values(np.array(values) + move) for move in moves])
+        found = readings.slopes()
         best = min(range(len(moves)), key=lambda k: size(found[k], one_sided))
         wrong = size(slopes, one_sided)
-        number += 1
-        told(number, min(size(found[best], one_sided), wrong))
-        if size(found[best], one_sided) >= wrong:
+        gain = wrong - size(found[best], one_sided)
+        told(size(found[best] if gain > 0 else slopes, one_sided))
+        if gain <= 0:
             break
         move, change = moves[best], found[best] - slopes
         values, slopes = _values(np.array(values) + move), found[best]
+        here = readings.rule(best)
         jacobian = jacobian + np.outer(change - jacobian @ move, move) / (move @ move)
-        if np.abs(move).max() < CLOSE:
+        if gain < max(GAIN, share * wrong):
             break
-    return values, number
-
-
-def _promised(at: Bend, variables: Sequence[Variable]) -> float:
-    """Give by how much ``|r|^2`` should fall in the next step, if the slopes were linear."""
-    (slopes, jacobian), one_sided = at.linear(), at.here.one_sided
-    move = step(slopes, jacobian, one_sided, DAMPINGS[1], bounds=_reach(at.values, variables))
-    return size(slopes, one_sided) - size(slopes + jacobian @ move, one_sided)
+    return values, here
 
 
 def _reach(values: Values, variables: Sequence[Variable]) -> tuple[Array, Array]:

@@ -1,7 +1,7 @@
 """Read the update probes of rules: one population of short runs per scale."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,16 +11,13 @@ from paramsearch.discovery.progress import Watch
 from paramsearch.discovery.setting import Setting
 from paramsearch.discovery.solver.gauss_newton import Values
 from paramsearch.discovery.solver.readings import Readings
-from paramsearch.probes.features import Features
-from paramsearch.probes.update_share import UpdateShare
+from paramsearch.probes.quantities import counts, label_of, may_fall, update_probes
 from paramsearch.rules.encoding import Encoding
+from paramsearch.rules.rule import Rule
 from paramsearch.tracing.tensor import TensorInfo
 from paramsearch.train.population import Member
 
 Array = NDArray[np.float64]
-
-_MATRICES = ("input", "hidden", "output")
-_END = ", ends of branches"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +34,15 @@ class Probing:
     lr: float
     seeds: tuple[int, ...]
 
+    @property
+    def nearest(self) -> "Probing":
+        """The two smallest scales and half of the seeds: cheap, and rules are most alike there."""
+        half = (len(self.seeds) + 1) // 2
+        return replace(self, ratios=self.ratios[:2], seeds=self.seeds[:half])
+
 
 class Prober:
-    """Reads update share, feature change and signal of every group.
-
-    Groups are those of the free exponents, and within them tensors that end a residual branch
-    apart from the others. Of a group that ends branches, what adds up over the stream counts: the
-    sum of its outputs over all blocks in series.
+    """Reads the quantities that should keep their size, of the groups of the free exponents.
 
     Args:
         setting: Model, task, axis, optimizer, number of steps and engine.
@@ -56,7 +55,7 @@ class Prober:
         self._encoding = encoding
         self._watch = watch
         self._labels: dict[str, str] = {}
-        self._roles: dict[str, str] = {}
+        self._at_base: dict[Probing, dict[str, Array]] = {}
 
     def read(self, values: Sequence[Values], how: Probing) -> Readings:
         """Train rules at every scale and seed, with the probes on.
@@ -69,20 +68,31 @@ class Prober:
             The readings of all rules.
         """
         rules = [self._encoding.rule_at(value, "trial") for value in values]
-        members = [Member(rule, how.lr, s) for rule in range(len(rules)) for s in how.seeds]
-        found: list[dict[str, Array]] = []
-        for ratio in how.ratios:
-            probes = [UpdateShare(self._label), Features(self._label, _ends_branch)]
-            place = workload_at(self._setting, self._setting.base_scale * ratio)
-            outcome = train_members(self._setting, place, rules, members, self._watch, probes)
-            shape = (len(rules), len(how.seeds))
-            found.append({name: shaped(v, *shape) for name, v in outcome.probes.items()})
-        names = tuple(sorted(name for name in found[0] if self._counts(name)))
+        found = [self._at(ratio, rules, how) for ratio in how.ratios]
+        names = tuple(sorted(name for name in found[0] if counts(name)))
         values_of = np.stack([np.stack([f[name] for name in names], axis=1) for f in found], axis=2)
         positive = np.isfinite(values_of) & (values_of > 0)
         logs = np.where(positive, np.log2(np.where(positive, values_of, 1.0)), np.nan)
-        one_sided = np.array([self._may_fall(name) for name in names])
+        one_sided = np.array([may_fall(name) for name in names])
         return Readings(names, one_sided, np.asarray(how.ratios, dtype=float), logs)
+
+    def _at(self, ratio: int, rules: Sequence[Rule], how: Probing) -> dict[str, Array]:
+        """Give every probe at one scale, (rules, seeds); at the base one rule stands for all."""
+        if ratio != 1:
+            return self._trained(ratio, rules, how)
+        alike = replace(how, ratios=(1,))
+        if alike not in self._at_base:
+            self._at_base[alike] = self._trained(1, rules[:1], how)
+        shape = (len(rules), len(how.seeds))
+        return {name: np.broadcast_to(v, shape) for name, v in self._at_base[alike].items()}
+
+    def _trained(self, ratio: int, rules: Sequence[Rule], how: Probing) -> dict[str, Array]:
+        probes = update_probes(self._label)
+        members = [Member(rule, how.lr, s) for rule in range(len(rules)) for s in how.seeds]
+        place = workload_at(self._setting, self._setting.base_scale * ratio)
+        outcome = train_members(self._setting, place, rules, members, self._watch, probes)
+        shape = (len(rules), len(how.seeds))
+        return {name: shaped(v, *shape) for name, v in outcome.probes.items()}
 
     def _label(self, tensor: TensorInfo) -> str:
         """Name the group of a tensor, at any scale."""
@@ -92,30 +102,5 @@ class Prober:
                 for place in self._encoding.places
                 if any(match.matches(tensor) for match in place.matches)
             )
-            ends = _ends_branch(tensor) and tensor.role != "vector"
-            self._labels[tensor.name] = label = place.group + _END * ends
-            self._roles[label] = place.tensors[0].role
+            self._labels[tensor.name] = label_of(tensor, place.group)
         return self._labels[tensor.name]
-
-    def _counts(self, name: str) -> bool:
-        """Say whether a quantity should keep its size under a good rule.
-
-        Biases and gains share the output of their layer's weight, which is counted there. Tensors
-        that do not grow are not the rule's to scale.
-        """
-        probe, label = name.split("/", 1)
-        role = self._roles[label]
-        return role in _MATRICES or (role == "vector" and probe == "update_share")
-
-    def _may_fall(self, name: str) -> bool:
-        """Say whether a quantity only must not grow.
-
-        These are what the readout says at initialization, which falls under muP, and what residual
-        branches add to the stream there, which falls under CompleteP.
-        """
-        probe, label = name.split("/", 1)
-        return probe == "signal" and (self._roles[label] == "output" or label.endswith(_END))
-
-
-def _ends_branch(tensor: TensorInfo) -> bool:
-    return any(fold.kind == "branch" for fold in tensor.sites)

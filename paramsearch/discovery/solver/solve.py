@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import count, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from paramsearch.discovery.progress import Watch
 from paramsearch.discovery.setting import Setting
 from paramsearch.discovery.solver.base_rate import BaseRate, with_steps
 from paramsearch.discovery.solver.certainty import Certainty, certainty
-from paramsearch.discovery.solver.gauss_newton import Bend, Values, gauss_newton
+from paramsearch.discovery.solver.gauss_newton import Bend, Values, approach, gauss_newton
 from paramsearch.discovery.solver.prober import Prober, Probing
 from paramsearch.discovery.solver.readings import Readings, counted
 from paramsearch.discovery.solver.simple import rise_by_chance, simplest
@@ -119,14 +119,21 @@ def solve_axis(
         told: Hears after each round of the iteration how wrong the slopes are.
 
     Raises:
-        ParamsearchError: Nothing is free along the axis, the scales are too few, or the start rule
-            trains at some scale with no learning rate.
+        ParamsearchError: Nothing is free along the axis, or weight decay is and there is none, the
+            scales are too few, or the start rule trains at some scale with no learning rate.
     """
     variables = tuple(v for v in encoding.variables if v.axis == setting.axis)
     if not variables:
         raise ParamsearchError(
             f"the space leaves no exponent of axis '{setting.axis}' free, so there is nothing to "
             "solve for; allowed: at least one with low < high"
+        )
+    decays = [v.label for v in variables if v.quantity == "weight_decay"]
+    if decays and setting.objective.fidelity.weight_decay == 0:
+        raise ParamsearchError(
+            f"the space leaves '{decays[0]}' free, but the base weight decay of objective "
+            f"'{setting.objective.name}' is 0, so that no probe feels it; search with an objective "
+            "whose fidelity.weight_decay is above 0, such as decay"
         )
     prober = Prober(with_steps(setting, base.steps), replace(encoding, variables=variables), watch)
     how = Probing(check_ratios(ratios), base.lr, tuple(seeds))
@@ -136,9 +143,14 @@ def solve_axis(
     def measure(at: Probing) -> Callable[[Sequence[Values]], Readings]:
         return lambda values: prober.read(values, at)
 
-    bend = gauss_newton(measure(calm), variables, start, told=told)
-    if calm.lr < how.lr:
-        bend = gauss_newton(measure(how), variables, bend.values, told=told)
+    rounds = count(1)
+
+    def heard(wrong: float) -> None:
+        told(next(rounds), wrong)
+
+    for near in [calm.nearest] * (calm.lr < how.lr) + [how.nearest]:
+        start = approach(measure(near), variables, start, heard)
+    bend = gauss_newton(measure(how), variables, start, heard)
     found = certainty(bend, variables)
     simple = simplest(found.model, bend.values, variables)
     fresh = replace(how, seeds=tuple(seed + FRESH for seed in seeds))

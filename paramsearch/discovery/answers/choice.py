@@ -1,0 +1,134 @@
+"""Which of the rules on the front is recommended, and why, in a sentence."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from paramsearch.discovery.answers.front import Entry, Front, front
+from paramsearch.discovery.answers.wish import TARGET, check_wish
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The rule recommended, beside the two ends of the front.
+
+    Attributes:
+        front: The rules that no other beats, with the ends ``limit`` and ``loss``.
+        recommended: One of the entries.
+        prefer: What the user preferred, None for the default.
+        target_ratio: The largest ratio at which the rule is to be used.
+        reason: Why, in a sentence.
+    """
+
+    front: Front
+    recommended: Entry
+    prefer: str | None
+    target_ratio: float
+    reason: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Give plain data; rules are in the front's."""
+        ends = {
+            "limit": self.front.limit,
+            "loss": self.front.loss,
+            "recommended": self.recommended,
+        }
+        return {
+            **{name: entry.to_json() for name, entry in ends.items()},
+            "same": self.front.limit == self.front.loss,
+            "loss_against_limit": self.front.loss.against(self.front.limit).to_json(),
+            "recommended_end": end_of(self.front, self.recommended),
+            "prefer": self.prefer,
+            "target_ratio": self.target_ratio,
+            "reason": self.reason,
+        }
+
+
+def end_of(found: Front, entry: Entry) -> str:
+    """Name the place of an entry: ``limit`` or ``loss``, else ``between``; the limit goes first."""
+    if entry == found.limit:
+        return "limit"
+    return "loss" if entry == found.loss else "between"
+
+
+def choose(found: Front, prefer: str | None = None, target_ratio: float | None = None) -> Choice:
+    """Recommend a rule.
+
+    By default it is the one with the lowest loss among those whose features neither freeze nor blow
+    up before the target ratio; a rule that is tied with the limit end in loss loses to it.
+
+    Args:
+        found: The front.
+        prefer: ``limit`` or ``loss`` for that end of the front, whatever the target.
+        target_ratio: The largest ratio at which the rule is to be used, above 1.
+
+    Raises:
+        ParamsearchError: Another preference, or a ratio that is not above 1.
+    """
+    check_wish(prefer, target_ratio)
+    target = TARGET if target_ratio is None else target_ratio
+    if prefer is not None:
+        best = found.limit if prefer == "limit" else found.loss
+        return Choice(found, best, prefer, target, _asked(found, prefer, target))
+    holding = [e for e in (*found.members, *found.others) if e.limit.holds_at(target)]
+    best = front(holding, found.limit).loss if holding else found.limit
+    return Choice(found, best, None, target, _default(found, best, target))
+
+
+def _asked(found: Front, prefer: str, target: float) -> str:
+    """Say what the preference costs."""
+    ends = found.loss.against(found.limit).percent()
+    if found.limit == found.loss:
+        return f"Preferred: {prefer}; it is the same rule: {_one(found)}"
+    if prefer == "limit":
+        return f"Preferred: limit; {_name(found.loss, 'the loss end')} has a loss {ends}."
+    return f"Preferred: loss, {ends} than that of the limit end; {_fate(found.loss, target)}."
+
+
+def _default(found: Front, best: Entry, target: float) -> str:
+    """Say why this one, and what speaks against the ends that are not."""
+    limit, loss = found.limit, found.loss
+    if not best.limit.holds_at(target):
+        return (
+            f"No rule holds up to ratio {target:g}, so the limit end is recommended: "
+            f"{_fate(best, target)}."
+        )
+    if limit == loss == best:
+        return f"One rule is both ends: {_one(found)}"
+    gain = best.against(limit).percent()
+    if best == loss:
+        return (
+            f"Its loss is {gain} than that of {_name(limit, 'the limit end')}, and "
+            f"{_fate(best, target)}."
+        )
+    lower = f"{_name(loss, 'the loss end')} has a loss {loss.against(limit).percent()}"
+    against = f"{lower} than the limit end's, but {_fate(loss, target)}."
+    if best == limit:
+        return f"Its features keep learning; {against}"
+    return f"Its loss is {gain} than that of the limit end, and {_fate(best, target)}; {against}"
+
+
+def _one(found: Front) -> str:
+    """Say that one rule is the best in both."""
+    return (
+        "no rule has a lower loss beyond the spread than the one whose probe slopes are the "
+        f"nearest to 0 ({found.limit.limit.sentence})."
+    )
+
+
+def _fate(entry: Entry, target: float) -> str:
+    """Say what becomes of the features of a rule on the way to a ratio."""
+    limit = entry.limit
+    if limit.diverged:
+        return "it diverges at a scale of the search"
+    slow, fast = limit.slowest, limit.fastest
+    freezes = -slow.low >= fast.high
+    worst = slow if freezes else fast
+    change = f"its {worst.group} feature change goes like {worst}"
+    if limit.holds_at(target):
+        return f"{change}, which holds up to ratio {target:g}"
+    what = "freeze to a quarter" if freezes else "grow fourfold"
+    return f"{change} and may {what} by ratio {limit.holds_to:.0f}, before {target:g}"
+
+
+def _name(entry: Entry, otherwise: str) -> str:
+    return entry.name or otherwise

@@ -1,0 +1,226 @@
+"""Which rules no other beats both in transferred loss and in limit behaviour: the Pareto front.
+
+The rule that keeps features learning at every scale and the rule with the lowest loss in the range
+that was tested need not be the same. All comparisons are paired over common seeds, and what is
+tied in loss does not displace a rule that departs less from a limit in which features learn.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from paramsearch.discovery.answers.limit import Limit, limit_of
+from paramsearch.discovery.answers.recorded import recorded
+from paramsearch.discovery.encoding import Point
+from paramsearch.discovery.evaluation import Evaluation
+from paramsearch.discovery.ledger import key_of
+from paramsearch.discovery.paired import Gap, gap, mean_of
+from paramsearch.discovery.polish import Measure, climb
+from paramsearch.probes.quantities import counted_slopes
+from paramsearch.rules.rule import Rule
+from paramsearch.score.collapse import probe_slopes, transferred_loss
+
+SLOPE_FLOOR = 1 / 16
+"""Differences of departure that do not matter. On the MLP over ratios 1 to 4 the finite width
+leaves muP a departure of 0.04; a learning rate exponent that is off by 1/4 adds 0.05 to 0.3."""
+
+FLAT_FLOOR = 0.01
+"""Differences of the mean absolute slope that do not matter: it was 0.03 to 0.04 under muP, and
+0.01 to 0.2 more with an exponent off by 1/4."""
+
+ROUNDS = 3
+"""Moves at most of a climb by loss."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A rule that stands for the front.
+
+    Attributes:
+        name: What to call it; empty for a candidate without a name.
+        rule: The rule.
+        losses: Log loss at the transferred learning rate over the reference, mean over scales, of
+            each seed.
+        slopes: Mean absolute slope of all probes that count, of each seed.
+        limit: Limit behaviour.
+    """
+
+    name: str
+    rule: Rule
+    losses: tuple[float, ...]
+    slopes: tuple[float, ...]
+    limit: Limit
+
+    @property
+    def loss(self) -> Gap:
+        """Mean and standard error of the transferred loss over seeds."""
+        return mean_of(self.losses)
+
+    def against(self, other: "Entry") -> Gap:
+        """Give the paired difference of the transferred loss from that of another entry."""
+        return gap(self.losses, other.losses)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give plain data without the rule."""
+        limit = self.limit.to_json()
+        kept = ("label", "slope", "spread", "group", "growth", "holds_to")
+        return {
+            "name": self.name,
+            "loss": self.loss.mean,
+            "loss_spread": self.loss.error,
+            "departure": mean_of(self.limit.departure).mean,
+            **{key: limit[key] for key in kept},
+        }
+
+
+def entries(
+    evaluated: Iterable[tuple[str, Rule, Evaluation]], references: Sequence[float] | None = None
+) -> list[Entry]:
+    """Bring evaluated rules into the form in which the front compares them.
+
+    Args:
+        evaluated: Name (or empty), rule and evaluation, all on common seeds; of rules that are
+            equal up to gauge the first is kept, under the shortest of their names.
+        references: Loss to compare with at each scale, base first; by default one for all, such
+            that losses come out as they were scored.
+    """
+    known: dict[str, tuple[str, Rule, Evaluation]] = {}
+    for name, rule, evaluation in evaluated:
+        key = key_of(rule, [])
+        first = known.setdefault(key, (name, rule, evaluation))
+        names = [each for each in (first[0], name) if each]
+        known[key] = (min(names, key=len, default=""), *first[1:])
+    if not known:
+        return []
+    references = references or _recovered([evaluation for _, _, evaluation in known.values()])
+    return [_entry(name, rule, e, references) for name, rule, e in known.values()]
+
+
+def _entry(name: str, rule: Rule, evaluation: Evaluation, references: Sequence[float]) -> Entry:
+    curves = recorded(evaluation)
+    counted = counted_slopes(probe_slopes(curves))
+    slopes = np.mean([np.abs(slope) for slope in counted.values()], axis=0)
+    losses = transferred_loss(curves, references)
+    limit = limit_of(evaluation)
+    return Entry(name, rule, tuple(losses.tolist()), tuple(slopes.tolist()), limit)
+
+
+def _recovered(evaluations: Sequence[Evaluation]) -> list[float]:
+    """Give the one reference under which the losses of the best rule are those of its score."""
+    best = min(evaluations, key=lambda evaluation: evaluation.terms["loss"])
+    curves = recorded(best)
+    logs = [np.log(curve.losses[curve.center]).mean() for curve in curves[1:]]
+    return [math.exp(float(np.mean(logs)) - best.terms["loss"])] * len(curves)
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """Rules that no other beats in both, from the limit end to the loss end.
+
+    Attributes:
+        members: Each has a lower loss than the one before, beyond the spread.
+        others: All other rules that were compared.
+    """
+
+    members: tuple[Entry, ...]
+    others: tuple[Entry, ...]
+
+    @property
+    def limit(self) -> Entry:
+        """The rule that keeps features learning: of all probe slopes, the nearest to 0."""
+        return self.members[0]
+
+    @property
+    def loss(self) -> Entry:
+        """The rule with the lowest transferred loss."""
+        return self.members[-1]
+
+    def to_json(self) -> dict[str, Any]:
+        """Give plain data: all entries, those of the front first, with their rules."""
+        members = [{**self._plain(e), "front": True, "rule": e.rule.plain()} for e in self.members]
+        return {"entries": members + [{**self._plain(e), "front": False} for e in self.others]}
+
+    def _plain(self, entry: Entry) -> dict[str, Any]:
+        against = entry.against(self.limit)
+        return {**entry.to_json(), "against_limit": {**against.to_json(), "word": against.word()}}
+
+
+def front(every: Sequence[Entry], favourite: Entry | None = None) -> Front:
+    """Find the rules that no other beats both in loss and in limit behaviour.
+
+    One end is the rule whose probe slopes are the nearest to 0 among those that depart the least
+    from a limit in which features learn; of those that are tied in that, the one with the lowest
+    loss. From there, of the rules with a lower loss, the next is the one that departs the least,
+    and so on; of rules that depart alike, the one with the lowest loss.
+
+    Args:
+        every: At least one entry, all on common seeds.
+        favourite: The entry to take for that end if it departs as little as any, because more is
+            known to speak for it.
+    """
+    least = min(_departure(entry) for entry in every)
+    near = [entry for entry in every if _departure(entry) <= least + SLOPE_FLOOR]
+    flattest = min(near, key=lambda entry: mean_of(entry.slopes).mean)
+    tied = [e for e in near if gap(e.slopes, flattest.slopes).word(FLAT_FLOOR) == "tied"]
+    members = [favourite if favourite in near else min(tied, key=_loss)]
+    left = _better(every, members[-1])
+    while left:
+        least = min(map(_departure, left))
+        members.append(min((e for e in left if _departure(e) <= least + SLOPE_FLOOR), key=_loss))
+        left = _better(left, members[-1])
+    return Front(tuple(members), tuple(entry for entry in every if entry not in members))
+
+
+def _better(some: Sequence[Entry], than: Entry) -> list[Entry]:
+    return [entry for entry in some if entry.against(than).word() == "lower"]
+
+
+def _departure(entry: Entry) -> float:
+    return mean_of(entry.limit.departure).mean
+
+
+def _loss(entry: Entry) -> float:
+    return entry.loss.mean
+
+
+def climb_by_loss(
+    measure: Measure, counts: Sequence[int], start: Point, references: Sequence[float] | None = None
+) -> Mapping[Point, Evaluation]:
+    """Walk by transferred loss alone, a grid step at a time, from the best that a search has met.
+
+    Args:
+        measure: Evaluates grid points on common seeds; called with stage ``loss``.
+        counts: Grid sizes.
+        start: Where to begin.
+        references: Loss to compare with at each scale, base first; by default 1, as only
+            differences count.
+
+    Returns:
+        All points that were measured on the way.
+    """
+    met: dict[Point, Evaluation] = {}
+
+    def by_loss(points: Sequence[Point], stage: str, number: int) -> list[Evaluation]:
+        del stage
+        found = measure(points, "loss", number)
+        met.update(zip(points, found, strict=True))
+        return [scored_by_loss(evaluation, references) for evaluation in found]
+
+    climb(by_loss, counts, [start], ROUNDS)
+    return met
+
+
+def scored_by_loss(evaluation: Evaluation, references: Sequence[float] | None = None) -> Evaluation:
+    """Give an evaluation whose score is its transferred log loss alone.
+
+    Args:
+        evaluation: Of a rule.
+        references: Loss to compare with at each scale, base first; by default 1.
+    """
+    curves = recorded(evaluation)
+    losses = tuple(transferred_loss(curves, references or [1.0] * len(curves)).tolist())
+    size = mean_of(losses)
+    return replace(evaluation, score=size.mean, spread=size.error, per_seed=losses)

@@ -1,0 +1,206 @@
+"""How a rule behaves as models grow without end: its features learn, freeze, or blow up.
+
+Training under a rule tends to one of two limits (Yang & Hu, 2021, arXiv 2011.14522): either the
+features of hidden layers change by as much at every width, or their change falls as a power of
+the width and the model trains as its linearization does, like a kernel; that is also called lazy
+training (Chizat et al., 2019, arXiv 1812.07956). Outside of both, something grows without bound.
+
+Of every group the update probes give ``F(m)``, the root mean square by which training moved its
+output at ratio m. Its slope ``s``, in ``F ~ m^s``, is fitted seed by seed. Exponents of theory are
+multiples of 1/2, and so are these slopes, in the limit: 1/4 is half-way between a slope that
+vanishes and one that does not.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from paramsearch.discovery.answers.recorded import recorded
+from paramsearch.discovery.evaluation import Evaluation
+from paramsearch.discovery.paired import SURE, Gap, mean_of
+from paramsearch.errors import ParamsearchError
+from paramsearch.score.collapse import probe_slopes
+
+Label = Literal["features learn", "lazy", "blows up", "undecided", "diverges"]
+
+THRESHOLD = 0.25
+"""Slope from which features count as freezing, or as growing, if it lies two standard errors
+beyond. On the MLP over ratios 1 to 4 (teacher and digits, Adam, 40 steps, 4 seeds) the slope of
+the hidden layers was 0.01 and 0.03 under muP, -0.52 and -0.64 under the lazy form of NTK."""
+
+KEPT = 0.25
+"""Share of the change at the base below which features are frozen at a scale; a change by the
+inverse of it has blown up."""
+
+_PROBE = "feature_change/"
+_NO_FEATURES = ("input", "output", "logits", "vector", "scalar")
+_NO_OUTPUT_OF_THEIR_OWN = ("vector", "scalar")
+_FAR = 40.0  # octaves: farther off than any model
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSlope:
+    """The power of the ratio with which the feature change of a group goes.
+
+    Attributes:
+        group: Name of the group.
+        per_seed: The slope of each seed.
+    """
+
+    group: str
+    per_seed: tuple[float, ...]
+
+    @property
+    def size(self) -> Gap:
+        """Mean and standard error over seeds."""
+        return mean_of(self.per_seed)
+
+    @property
+    def low(self) -> float:
+        """Two standard errors below the mean."""
+        return self.size.mean - SURE * self.size.error
+
+    @property
+    def high(self) -> float:
+        """Two standard errors above the mean."""
+        return self.size.mean + SURE * self.size.error
+
+    def __str__(self) -> str:
+        """Give the power as people write it."""
+        return f"m^{self.size.mean:.2f} ± {self.size.error:.2f}"
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Where a rule leads as the model grows.
+
+    Attributes:
+        slowest: The most negative slope of a hidden layer or branch: the limit behaviour.
+        fastest: The most positive slope of any layer, the readout and the logits included.
+        groups: All slopes.
+        diverged: Whether some feature change was not finite; its slopes mean nothing then.
+    """
+
+    slowest: FeatureSlope
+    fastest: FeatureSlope
+    groups: tuple[FeatureSlope, ...]
+    diverged: bool = False
+
+    @property
+    def label(self) -> Label:
+        """Name the limit; undecided where the spread over seeds leaves it open."""
+        if self.diverged:
+            return "diverges"
+        if self.fastest.low >= THRESHOLD:
+            return "blows up"
+        if self.slowest.high <= -THRESHOLD:
+            return "lazy"
+        inside = self.slowest.low > -THRESHOLD and self.fastest.high < THRESHOLD
+        return "features learn" if inside else "undecided"
+
+    @cached_property
+    def departure(self) -> tuple[float, ...]:
+        """Distance from a limit in which features learn, seed by seed: 0 if nothing falls or grows.
+
+        With s the slowest and g the fastest slope it is ``max(0, -s, g)``.
+        """
+        slopes = zip(self.slowest.per_seed, self.fastest.per_seed, strict=True)
+        return tuple(max(0.0, -slow, fast) for slow, fast in slopes)
+
+    @property
+    def holds_to(self) -> float | None:
+        """The ratio up to which the feature change stays within a factor 4 of the base's.
+
+        Slopes are taken two standard errors to the bad side. None if that is beyond all models.
+        """
+        rate = max(-self.slowest.low, self.fastest.high, 0.0)
+        octaves = -math.log2(KEPT) / rate if rate else math.inf
+        return 2.0**octaves if octaves < _FAR else None
+
+    def holds_at(self, ratio: float) -> bool:
+        """Say whether features neither freeze nor blow up on the way to a ratio."""
+        return not self.diverged and (self.holds_to is None or ratio <= self.holds_to)
+
+    @property
+    def sentence(self) -> str:
+        """Say it in words."""
+        slow, fast = self.slowest, self.fastest
+        freezes, grows = f"{slow.group} features change like {slow}", f"{fast.group} changes like"
+        return {
+            "features learn": f"features learn: {freezes}",
+            "lazy": f"lazy, as a kernel (NTK-like): {freezes}, so that they freeze",
+            "blows up": f"blows up: what training does to {grows} {fast}",
+            "undecided": f"undecided: {freezes}, and {grows} {fast}",
+            "diverges": "diverges at a scale of the search",
+        }[self.label]
+
+    def to_json(self) -> dict[str, Any]:
+        """Give plain data."""
+        return {
+            "label": self.label,
+            "slope": self.slowest.size.mean,
+            "spread": self.slowest.size.error,
+            "group": self.slowest.group,
+            "growth": self.fastest.size.mean,
+            "growth_spread": self.fastest.size.error,
+            "growth_group": self.fastest.group,
+            "holds_to": self.holds_to,
+            "groups": {
+                slope.group: {"slope": slope.size.mean, "spread": slope.size.error}
+                for slope in self.groups
+            },
+            "sentence": self.sentence,
+        }
+
+
+def has_limit(evaluation: Evaluation) -> bool:
+    """Say whether an evaluation holds the probes that tell the limit behaviour."""
+    return all(_slopes(curve["probes"]) for curve in evaluation.curves)
+
+
+def limit_of(evaluation: Evaluation) -> Limit:
+    """Tell the limit behaviour of a rule from what was measured of it.
+
+    Features are those of hidden layers and branches; of a model without any, those of the layers
+    that read the input.
+
+    Args:
+        evaluation: At least two scales, with the update probes of each seed.
+
+    Raises:
+        ParamsearchError: The probes were not measured.
+    """
+    if not has_limit(evaluation):
+        raise ParamsearchError(
+            "the limit behaviour of a rule is told by the update probes, which were not measured; "
+            "allowed: an objective with weights.probe_slopes above 0"
+        )
+    curves = recorded(evaluation)
+    slopes = probe_slopes(curves)
+    names = _slopes(slopes)
+    groups = tuple(
+        FeatureSlope(name.removeprefix(_PROBE), tuple(slopes[name].tolist())) for name in names
+    )
+    hidden = [slope for slope in groups if _role(slope.group) not in _NO_FEATURES]
+    features = hidden or [slope for slope in groups if _role(slope.group) == "input"] or groups
+    finite = all(np.isfinite(curve.probes[name]).all() for curve in curves for name in names)
+    return Limit(
+        slowest=min(features, key=lambda slope: slope.size.mean),
+        fastest=max(groups, key=lambda slope: slope.size.mean),
+        groups=groups,
+        diverged=not finite,
+    )
+
+
+def _slopes(names: dict[str, Any]) -> list[str]:
+    """Give the feature changes that count: biases and gains share the output of their layer."""
+    found = [name for name in names if name.startswith(_PROBE)]
+    return [n for n in found if _role(n.removeprefix(_PROBE)) not in _NO_OUTPUT_OF_THEIR_OWN]
+
+
+def _role(group: str) -> str:
+    """Give the role in the name of a group, such as ``hidden.linear`` or ``hidden, ends of``."""
+    return group.replace(",", ".").split(".")[0]

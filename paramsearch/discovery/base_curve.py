@@ -1,0 +1,53 @@
+"""The loss-versus-learning-rate curve of the base model, on which a search stands."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from paramsearch.discovery.curves import base_optimum, shaped
+from paramsearch.discovery.evaluation import BaseCurve
+from paramsearch.discovery.setting import Setting
+from paramsearch.discovery.tracking import across, track
+from paramsearch.train.outcome import Outcome
+from paramsearch.train.population import Member
+
+Array = NDArray[np.float64]
+
+BASE_SEEDS = 4
+"""Seeds of the base curve: it is trained once and everything hangs on its optimum."""
+
+
+def base_curve(setting: Setting, train: Callable[[Sequence[Member]], Outcome]) -> BaseCurve:
+    """Find the base model's best learning rate on the wide grid.
+
+    Args:
+        setting: Its objective gives the grid.
+        train: Trains members of one rule at the base scale.
+
+    Returns:
+        The curve and its optimum.
+
+    Raises:
+        ParamsearchError: Every learning rate diverged, or the best lies at the grid's end.
+    """
+    grid = setting.objective.fidelity.lr
+    rates = grid.values()
+
+    def add(points: Sequence[tuple[int, int]]) -> Array:
+        members = [Member(0, rates[k], seed) for _, k in points for seed in range(BASE_SEEDS)]
+        return shaped(train(members).final, len(points), BASE_SEEDS)
+
+    everything = range(len(rates))
+    first = everything if grid.mode == "dense" else across(everything)
+    (known,) = track(add, [first], everything)
+    lrs, losses = [rates[k] for k in known], np.stack(list(known.values()))
+    best = base_optimum(setting, lrs, losses)
+    return BaseCurve(
+        scale=setting.base_scale,
+        lrs=lrs,
+        losses=losses.tolist(),
+        optimum=best.lr,
+        center=min(lrs, key=lambda lr: abs(np.log2(lr) - best.log2_lr)),
+        best_loss=best.loss,
+    )

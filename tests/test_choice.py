@@ -1,0 +1,84 @@
+"""Which rule is recommended, on fronts whose rules are known."""
+
+import re
+
+import pytest
+from fake_limits import evaluation, front_of
+
+from paramsearch.discovery.answers.choice import TARGET, choose
+from paramsearch.errors import ParamsearchError
+
+PLACES = {"mup": (0.0, 0.0), "between": (-0.1, -0.2), "lazy": (-0.2, -0.5)}
+CASES = [  # prefer, target ratio, recommended, its place
+    (None, None, "between", "between"),
+    (None, 12.0, "lazy", "loss"),  # m^-1/2 has fallen to 0.29 at 12
+    (None, 20.0, "between", "between"),  # and to 0.22 at 20
+    (None, 2000.0, "mup", "limit"),
+    ("limit", 2.0, "mup", "limit"),
+    ("loss", 2000.0, "lazy", "loss"),
+]
+
+
+@pytest.mark.parametrize(("prefer", "target", "name", "place"), CASES)
+def test_the_recommended_rule(prefer, target, name, place):
+    choice = choose(front_of(**PLACES), prefer, target)
+    assert choice.recommended.name == name
+    assert choice.to_json()["recommended_end"] == place
+
+
+def test_a_tied_rule_loses_to_the_limit_end():
+    front = front_of(mup=(0.0, 0.0), noisy=evaluation(-0.01, -0.15, own=0.03))
+    assert choose(front).recommended.name == "mup"
+
+
+def test_a_rule_whose_output_blows_up_is_not_recommended():
+    front = front_of(mup=(0.0, 0.0), wild=evaluation(-0.2, 0.0, output=0.6))
+    assert choose(front).recommended.name == "mup"
+
+
+def test_where_all_freeze_the_limit_end_is_left():
+    choice = choose(front_of(a=(0.0, -0.5), b=(-0.1, -0.9)))
+    assert choice.recommended.name == "a"
+    assert choice.reason.startswith("No rule holds up to ratio 256")
+
+
+def test_a_lazy_rule_does_not_hold_to_the_default_target():
+    choice = choose(front_of(lazy=evaluation(0.0, -0.2505, noise=(0.0, 0.0))))
+    assert choice.recommended.limit.label == "lazy"
+    assert not choice.recommended.limit.holds_at(TARGET)
+
+
+SENTENCES = [  # prefer, target, what the reason says
+    (None, None, r"^Its loss is 9.5% ± 0.0% lower than that of the limit end, .* like m\^-0.20"),
+    (None, None, r"; lazy has a loss 18.1% ± 0.0% lower than .* may freeze to a quarter by ratio"),
+    (None, 12.0, r"18.1% ± 0.0% lower than that of mup.* which holds up to ratio 12\.$"),
+    (None, 2000.0, "^Its features keep learning; lazy has a loss"),
+    ("limit", None, "^Preferred: limit; lazy has a loss 18.1%"),
+    ("loss", None, "^Preferred: loss, 18.1% ± 0.0% lower than that of the limit end; its hidden"),
+]
+
+
+@pytest.mark.parametrize(("prefer", "target", "match"), SENTENCES)
+def test_the_reason(prefer, target, match):
+    reason = choose(front_of(**PLACES), prefer, target).reason
+    assert re.search(match, reason), reason
+
+
+@pytest.mark.parametrize("prefer", [None, "limit", "loss"])
+def test_one_rule_for_both_ends(prefer):
+    choice = choose(front_of(mup=(0.0, 0.0), lazy=(0.1, -0.5)), prefer)
+    assert choice.recommended.name == "mup" and choice.to_json()["same"]
+    assert "no rule has a lower loss beyond the spread" in choice.reason
+
+
+@pytest.mark.parametrize(
+    ("prefer", "target", "match"),
+    [
+        ("both", None, "prefer: received 'both'; allowed: limit, loss"),
+        (None, 1.0, "target ratio: received 1; allowed: a number above 1"),
+        (None, float("nan"), "target ratio: received nan"),
+    ],
+)
+def test_bad_wishes(prefer, target, match):
+    with pytest.raises(ParamsearchError, match=match):
+        choose(front_of(**PLACES), prefer, target)

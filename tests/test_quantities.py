@@ -1,0 +1,47 @@
+"""Quantities: labels tell the role, and what counts and may fall is one table for all."""
+
+import numpy as np
+import pytest
+
+from paramsearch.probes.quantities import counted_slopes, ends_branch, label_of, role_of
+from paramsearch.tracing.trace import GRANULARITIES, trace
+
+PROBES = ("update_share", "feature_change", "signal")
+BOTH, GROWTH, NEITHER = (-0.5, 0.5), (0.0, 0.5), None
+END = ", ends of branches"
+# label: what counts of slopes (-0.5, 0.5) of update share, feature change and signal
+COUNTS = {
+    "input": (BOTH, BOTH, BOTH),
+    "hidden": (BOTH, BOTH, BOTH),
+    "hidden.linear.residual": (BOTH, BOTH, BOTH),
+    "hidden" + END: (BOTH, BOTH, GROWTH),
+    "hidden.mlp.down" + END: (BOTH, BOTH, GROWTH),
+    "output": (BOTH, BOTH, GROWTH),
+    "output.readout": (BOTH, BOTH, GROWTH),
+    "vector.norm": (BOTH, NEITHER, NEITHER),
+    "scalar": (NEITHER, NEITHER, NEITHER),
+    "unused": (NEITHER, NEITHER, NEITHER),
+    "logits": (BOTH, BOTH, GROWTH),
+}
+
+
+@pytest.mark.parametrize("label", COUNTS)
+def test_what_counts_of_a_slope(label):
+    slopes = {f"{probe}/{label}": np.array(BOTH) for probe in PROBES}
+    found = counted_slopes(slopes)
+    for probe, expected in zip(PROBES, COUNTS[label], strict=True):
+        value = found.get(f"{probe}/{label}")
+        assert expected == (None if value is None else tuple(value))
+
+
+@pytest.mark.parametrize("by", GRANULARITIES)
+@pytest.mark.parametrize("arch", ["mlp", "resmlp", "gpt", "convnet"])
+def test_a_label_tells_the_role_and_its_group(arch, by):
+    traced, seen = trace(arch), {}
+    plain = {tensor.name: tensor for tensor in traced.tensors}
+    for group, tensors in traced.groups(by).items():
+        for tensor in tensors:
+            label = label_of(plain[tensor.name], group)
+            assert role_of(f"signal/{label}") == tensor.role
+            ends = ends_branch(tensor) and tensor.role != "vector"
+            assert seen.setdefault(label, (group, ends)) == (group, ends)
