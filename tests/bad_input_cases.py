@@ -248,6 +248,11 @@ case("budget", search("--budget", "0"), "budget: received '0'; allowed: a whole 
 case("budget unit", search("--budget", "5 weeks"), "budget: received '5 weeks'; allowed: a number")
 case("small budget", search("--budget", "9steps"), "9 member-steps, which are too few for one")
 case("short budget", search("--budget", "0.001s"), "too few for one generation of 16 candidates")
+case("held axis", verify("--with", "depht=8"), "--with: received axis 'depht'; allowed: depth")
+case("held size", verify("--with", "depth=big"), "--with takes AXIS=SIZE, as in depth=8; received")
+case("held unsaid", verify("--with", "depth=8"), "rule 'mup' says nothing about axis 'depth'")
+case("preference", search("--prefer", "both"), "prefer: received 'both'; allowed: limit, loss")
+case("target", search("--target-ratio", "1"), "target ratio: received 1; allowed: a number above")
 case("blind suggestion", search("--blind", "--suggest", "mup"), "a blind search sees no rule")
 case("unknown suggestion", search("--suggest", "mupp"), "unknown rule 'mupp'; did you mean 'mup'")
 case(

@@ -43,7 +43,11 @@ def redraw(run: Path) -> list[Path]:
     for source in sorted(found, reverse=True):
         content = read_json(run, source)
         try:
-            if source == SUMMARY:
+            if source == SUMMARY and "runs" in content:
+                written += [
+                    path for name in content["runs"].values() for path in redraw(run / name)
+                ]
+            elif source == SUMMARY:
                 written += search_pictures(content, run)
             else:
                 certificate_figure(content, run / "certificate.png")

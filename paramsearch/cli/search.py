@@ -27,7 +27,10 @@ def command(
     arch: Annotated[str, typer.Argument(help="Architecture, by name or path.")],
     axis: Annotated[
         str,
-        typer.Option(help="Axis of the rule, also batch or steps; width=ARGUMENT declares one."),
+        typer.Option(
+            help="Axis of the rule, also batch or steps; or several, width,depth. "
+            "width=ARGUMENT declares one."
+        ),
     ] = "width",
     optimizer: Annotated[str, typer.Option(help="Optimizer, by name or as module:Class.")] = "adam",
     task: Annotated[str | None, typer.Option(help="Task; default: the architecture's.")] = None,

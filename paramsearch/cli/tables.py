@@ -16,14 +16,14 @@ def search_table(summary: Mapping[str, Any]) -> Table:
     Args:
         summary: As in ``summary.json``.
     """
-    near: Mapping[str, Any] | None = summary["nearest"]
+    near: Mapping[str, Any] | None = summary.get("nearest")
     title = f"{summary['rule']['name']}: exponents of the {summary['axis']} ratio"
     table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
     table.add_column("group", no_wrap=True)
     table.add_column("quantity", no_wrap=True)
     table.add_column("exponent", justify="right", no_wrap=True)
     table.add_column("tied values", no_wrap=True)
-    costs = {(e["group"], e["quantity"], e["axis"]): e for e in summary["sensitivity"]}
+    costs = {(e["group"], e["quantity"], e["axis"]): e for e in summary.get("sensitivity", [])}
     if costs:
         table.add_column("±1/4", justify="right", no_wrap=True)
     if near is not None:
@@ -59,6 +59,10 @@ def search_line(summary: Mapping[str, Any], folder: object) -> str:
         summary: As in ``summary.json``.
         folder: The run folder.
     """
+    if "runs" in summary:
+        parts = ", ".join(summary["runs"].values())
+        files = f"rule.yaml, summary.json and the searches {parts} in {folder}"
+        return f"{summary['pattern']['sentence']}\n{files}"
     before, after = summary["start_score"], summary["score"]
     scores = f"{before['total']:.3g} → {after['total']:.3g} ± {after['spread']:.1g}"
     choice: Mapping[str, Any] | None = summary["choice"]

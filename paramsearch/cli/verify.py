@@ -19,7 +19,7 @@ from paramsearch.cli.failures import plain_failures
 from paramsearch.cli.output import Json, errors, show
 from paramsearch.cli.progress import shown
 from paramsearch.cli.tables import certificate_table
-from paramsearch.cli.words import whole_numbers, words
+from paramsearch.cli.words import axis_sizes, whole_numbers, words
 from paramsearch.jobs.verify import verify
 from paramsearch.train.recipe import Engine
 
@@ -43,6 +43,14 @@ def command(
     device: Annotated[str, typer.Option(help="Device: cpu, cuda or cuda:N.")] = "cpu",
     out: Annotated[
         Path | None, typer.Option(help="Folder; default: the run's, or a new one.")
+    ] = None,
+    with_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with",
+            metavar="AXIS=SIZE",
+            help="Size of another axis at every scale beyond the base; may be repeated.",
+        ),
     ] = None,
     allow_searched: Annotated[
         bool, typer.Option("--allow-searched", help="Accept scales of the search.")
@@ -76,6 +84,7 @@ def command(
                 seed=seed,
                 device=device,
                 out=out,
+                held=axis_sizes("--with", with_),
                 allow_searched=allow_searched,
                 dense=dense_lr,
                 options=settings(set_),

@@ -115,20 +115,21 @@ def workload_at(setting: Setting, scale: int) -> Workload | Program:
     It is prepared once for a setting and all that are made from it.
     """
     parts = (setting.arch, setting.task)
-    key = (*map(id, parts), setting.axis, scale, setting.device, setting.engine, setting.command)
+    key = (*map(id, parts), *setting.sizes(scale).items(), setting.device, setting.engine)
+    key = (*key, setting.axis, setting.command)
     if key not in setting.places:
         setting.places[key] = (_prepared(setting, scale), parts)  # parts keep their ids
     return setting.places[key][0]
 
 
 def _prepared(setting: Setting, scale: int) -> Workload | Program:
-    sizes = {**setting.arch.axes, setting.axis: scale}
+    sizes = {**setting.arch.axes, **setting.sizes(scale)}
     if setting.command is not None:
         return Program(setting.command, sizes, setting.device, scale == setting.base_scale)
     return prepare(
         setting.arch,
         setting.task,
-        {setting.axis: scale},
+        setting.sizes(scale),
         device=setting.device,
         engine=setting.engine,
     )

@@ -1,5 +1,6 @@
 """What a search is about: model, task, axis, optimizer, objective, and where it runs."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +25,7 @@ class Setting:
         seed: From which all others are derived.
         engine: How models are trained.
         command: The user's program that trains them instead; None for the engine.
+        held: Sizes of other axes at every scale beyond the base.
         places: Workloads that were prepared, shared with settings made from this one.
     """
 
@@ -36,9 +38,14 @@ class Setting:
     seed: int
     engine: Engine = Engine()  # noqa: RUF009 - frozen
     command: Command | None = None
+    held: Mapping[str, int] = field(default_factory=dict[str, int])
     places: dict[Any, Any] = field(default_factory=dict[Any, Any], compare=False, repr=False)
 
     @property
     def base_scale(self) -> int:
         """Size of the base along the axis."""
         return self.arch.axes[self.axis]
+
+    def sizes(self, scale: int) -> dict[str, int]:
+        """Give the sizes of a model at a scale: along the axis, and of the axes that are held."""
+        return {self.axis: scale} | (dict(self.held) if scale != self.base_scale else {})

@@ -1,5 +1,6 @@
 """What is to be verified: a run folder, or a rule by itself."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,9 @@ class Target:
         rule: The rule.
         folder: The run folder; None for a rule by itself.
         asked: ``arch``, ``task``, ``axis`` and ``objective`` of its search; empty for a rule by
-            itself.
+            itself, and without ``axis`` for a search over several.
         options: What was set of its architecture, name -> value.
-        searched: The sizes along the axis that its search trained at.
+        searched: Axis -> sizes that its search trained at.
         program: The command by which its search trained members; None for the engine.
         timeout: Seconds that one run of it may take; None for the default.
     """
@@ -28,7 +29,7 @@ class Target:
     folder: Path | None
     asked: dict[str, str]
     options: dict[str, object]
-    searched: tuple[int, ...]
+    searched: Mapping[str, tuple[int, ...]]
     program: str | None = None
     timeout: float | None = None
 
@@ -50,21 +51,26 @@ def find_target(target: str | Path | Rule) -> Target:
         'mup'
     """
     if isinstance(target, Rule):
-        return Target(target, None, {}, {}, ())
+        return Target(target, None, {}, {}, {})
     folder = Path(target)
     if not folder.is_dir():
         looks_like_folder = "/" in str(target) and folder.suffix != ".yaml"
         if looks_like_folder and not folder.exists():
             raise ParamsearchError(f"run folder {folder} does not exist")
-        return Target(Rule.load(target), None, {}, {}, ())
+        return Target(Rule.load(target), None, {}, {}, {})
     summary = read_json(folder, SUMMARY)
     if not (folder / RULE).exists():
         raise ParamsearchError(f"run folder {folder} has no {RULE}")
     try:
-        asked = {name: str(summary[name]) for name in ("arch", "task", "axis", "objective")}
+        asked = {name: str(summary[name]) for name in ("arch", "task", "objective")}
         options = dict(str(word).split("=", 1) for word in summary["options"])
-        curves: list[dict[str, Any]] = summary["curves"]["found"]
-        searched = tuple(int(curve["scale"]) for curve in curves)
+        if "runs" in summary:  # a search over several axes
+            runs: dict[str, str] = summary["runs"]
+            parts = {a: read_json(folder / name, SUMMARY) for a, name in runs.items()}
+        else:
+            asked["axis"] = str(summary["axis"])
+            parts = {asked["axis"]: summary}
+        searched = {axis: _sizes(part) for axis, part in parts.items()}
     except (KeyError, TypeError, ValueError) as error:
         raise ParamsearchError(
             f"{folder / SUMMARY} is not the summary of a search: {error!r}"
@@ -72,3 +78,9 @@ def find_target(target: str | Path | Rule) -> Target:
     rule, settings = Rule.load(folder / RULE), dict[str, object](options)
     program, timeout = summary.get("program"), summary.get("timeout")
     return Target(rule, folder, asked, settings, searched, program, timeout)
+
+
+def _sizes(summary: dict[str, Any]) -> tuple[int, ...]:
+    """List the sizes at which the rule of a search was trained."""
+    curves: list[dict[str, Any]] = summary["curves"]["found"]
+    return tuple(int(curve["scale"]) for curve in curves)

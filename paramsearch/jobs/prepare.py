@@ -50,11 +50,13 @@ def prepare(
     with from_file(settings.arch):
         traced = trace(arch, axis=settings.axis, task=task)
     with from_file(settings.space):
-        encoding = space.encode(traced.groups(settings.by), settings.optimizer)
+        whole = space.encode(traced.groups(settings.by), settings.optimizer)
+        encoding = whole.along(settings.axis)
         if not encoding.variables:
             raise ParamsearchError(
-                f"space '{space.name}' leaves no exponent of architecture '{arch.name}' free, so "
-                f"there is nothing to search; allowed: at least one with low < high"
+                f"space '{space.name}' leaves no exponent of architecture '{arch.name}' along "
+                f"{settings.axis} free, so there is nothing to search; allowed: at least one with "
+                "low < high"
             )
     proposer_for(settings, encoding)  # a sampler that cannot be used shows before anything trains
     if command is not None:

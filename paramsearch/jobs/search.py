@@ -11,7 +11,7 @@ from typing import Any
 from paramsearch.discovery.driver import Driver
 from paramsearch.discovery.evaluate import Evaluator
 from paramsearch.discovery.files import plain
-from paramsearch.discovery.folder import check_folder, opened
+from paramsearch.discovery.folder import DATABASE, check_folder, opened
 from paramsearch.discovery.ledger import Ledger
 from paramsearch.discovery.nearest import published_rules
 from paramsearch.discovery.progress import Listener, Progress, Watch, silent
@@ -25,6 +25,7 @@ from paramsearch.jobs.command import command_of
 from paramsearch.jobs.names import space_for
 from paramsearch.jobs.prepare import prepare
 from paramsearch.jobs.reports import Reports
+from paramsearch.jobs.search_axes import join
 from paramsearch.jobs.search_result import SearchResult, Stopped, note_session, write_results
 from paramsearch.jobs.spending import purse, spending
 from paramsearch.jobs.suggestions import suggested
@@ -39,7 +40,7 @@ from paramsearch.tracing.trace import Trace
 def search(
     arch: Arch | str,
     *,
-    axis: str,
+    axis: str | Sequence[str],
     optimizer: str = "adam",
     task: str | None = None,
     space: str | None = None,
@@ -74,7 +75,8 @@ def search(
     Args:
         arch: The architecture, or its name or path.
         axis: The axis along which the rule is to hold; ``"width=hidden_size"`` declares one, see
-            `Arch.along`. Every model has ``batch`` and ``steps``, the axes of training.
+            `Arch.along`. Every model has ``batch`` and ``steps``, the axes of training. Of several,
+            ``"width,depth"``, each is searched with that budget and the others at their base.
         optimizer: Name of the optimizer.
         task: Name of the task; by default the architecture's own.
         space: Name or path of the space; by default the one named like the axis.
@@ -122,8 +124,44 @@ def search(
         Traceback (most recent call last):
         ParamsearchError: unknown axis
     """
-    axis, declaring = declared(axis)
+    named, declaring = declared(axis if isinstance(axis, str) else ",".join(axis))
     options = {**(options or {}), **declaring}
+    axis, *others = named.split(",")
+    if others:
+        axes = (axis, *others)
+        words: Sequence[str] = (arch if isinstance(arch, str) else arch.name, named, optimizer)
+        folder = _folder(out, words, resume)
+        check_folder(folder)
+        found = {
+            each: search(
+                arch,
+                axis=each,
+                optimizer=optimizer,
+                task=task,
+                space=space or space_for(axes),
+                by=by,
+                objective=objective,
+                budget=budget,
+                seed=seed,
+                device=device,
+                out=folder / each,
+                resume=resume and (folder / each / DATABASE).exists(),
+                blind=blind,
+                suggest=suggest,
+                prefer=prefer,
+                target_ratio=target_ratio,
+                sampler=sampler,
+                solve=solve,
+                options=options,
+                backend=backend,
+                precision=precision,
+                compile=compile,
+                yes=yes,
+                listen=listen,
+            )
+            for each in axes
+        }
+        return join(found, load_arch(arch, options) if isinstance(arch, str) else arch, folder)
     model = load_arch(arch, options) if isinstance(arch, str) else arch.having(options)
     program = command_of(command, command_timeout, jobs)
     losses_alone = program is not None or of_training(model, axis)
@@ -158,7 +196,7 @@ def search(
         prefer=prefer,
         target_ratio=target_ratio,
     )
-    folder = _folder(out, settings, resume)
+    folder = _folder(out, (settings.arch, axis, optimizer), resume)
     check_folder(folder)
     setting, traced, encoding = prepare(settings, model, program)
     reports = Reports(listen, goal.fidelity.steps)
@@ -253,8 +291,7 @@ def _fitting(settings: SearchSettings, traced: Trace) -> dict[str, Rule]:
     return {name: r for name, r in covering.items() if not r.refusal(traced.tensors)}
 
 
-def _folder(out: str | Path | None, settings: SearchSettings, resume: bool) -> Path:
+def _folder(out: str | Path | None, words: Sequence[str], resume: bool) -> Path:
     if out is not None:
         return Path(out)
-    words: Sequence[str] = (settings.arch, settings.axis, settings.optimizer)
     return (latest_folder if resume else free_folder)(Path("runs"), words)

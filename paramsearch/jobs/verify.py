@@ -59,6 +59,7 @@ def verify(
     seed: int = 0,
     device: str = "cpu",
     out: str | Path | None = None,
+    held: Mapping[str, int] | None = None,
     allow_searched: bool = False,
     dense: bool = False,
     options: Mapping[str, object] | None = None,
@@ -86,6 +87,7 @@ def verify(
         seed: Of batches and initial parameters.
         device: Where to train.
         out: Where to write; by default the run folder, or a new one under ``runs/``.
+        held: Other axes -> their size at every scale beyond the base, for a rule of several axes.
         allow_searched: Whether scales of the search may be verified.
         dense: Whether to train a common grid of learning rates at every scale; by default only
             points around each rule's optimum, which is followed from scale to scale, and the
@@ -119,8 +121,11 @@ def verify(
     check_seed(seed)
     if seeds < 1:
         raise ParamsearchError(f"seeds must be at least 1; received {seeds}")
-    same_model = arch is None and axis == found.asked.get("axis")
-    searched = found.searched if same_model else ()
+    same_model = arch is None and axis in found.searched
+    searched = found.searched.get(axis, ()) if same_model and not held else ()
+    for other in (each for each in held or {} if each == axis or each not in model.axes):
+        allowed = ", ".join(name for name in model.axes if name != axis)
+        raise ParamsearchError(f"--with: received axis '{other}'; allowed: {allowed or 'none'}")
     sizes = check_scales(scales, model.axes[axis], axis, searched, allow_searched)
     check_device(device)
     if command is None and arch is None:
@@ -136,10 +141,11 @@ def verify(
         seed,
         engine or Engine(),
         command_of(command, command_timeout, jobs),
+        dict(held or {}),
     )
     with from_file(objective or found.asked.get("objective"), about="objective"):
         check_command(setting)
-    rules = _rules(rule, baselines, axis)
+    rules = _rules(rule, baselines, (axis, *setting.held))
     folder = _folder(out, found)
     check_folder(folder)
     files = {_label(baseline): baseline for baseline in baselines} | {rule.name: str(target)}
@@ -157,6 +163,7 @@ def verify(
         "paramsearch": 1,
         "arch": model.name,
         "task": name,
+        "held": dict(setting.held),
         "optimizer": rule.optimizer,
         "program": command,
         "rule": rule.name,
@@ -210,12 +217,13 @@ def _only_axis(rule: Rule) -> str:
     return rule.axes[0]
 
 
-def _rules(rule: Rule, baselines: Sequence[str], axis: str) -> dict[str, Rule]:
+def _rules(rule: Rule, baselines: Sequence[str], axes: Sequence[str]) -> dict[str, Rule]:
     """Give name -> rule, the rule to verify first; it is not its own baseline."""
-    if axis not in rule.axes:
+    for axis in (each for each in axes if each not in rule.axes):
         raise ParamsearchError(
             f"rule '{rule.name}' says nothing about axis '{axis}'; it has {', '.join(rule.axes)}"
         )
+    axis = axes[0]
     rules = {rule.name: rule}
     for name in dict.fromkeys(baselines):
         baseline = Rule.load(name, optimizer=rule.optimizer)

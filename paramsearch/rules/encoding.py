@@ -1,7 +1,7 @@
 """A space laid over a model: free exponents in a row, and the way from values to rules and back."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from paramsearch.rules.gauge import tidy
 from paramsearch.rules.group import Group, Match
@@ -136,6 +136,26 @@ class Encoding:
     def start_indices(self) -> list[int]:
         """Give the grid indices at which a blind search starts."""
         return [variable.nearest(variable.start) for variable in self.variables]
+
+    def along(self, axis: str) -> "Encoding":
+        """Give what is free and what is fixed along one axis, the others left aside.
+
+        Args:
+            axis: One of the axes.
+        """
+        return replace(
+            self,
+            axes=(axis,),
+            variables=tuple(v for v in self.variables if v.axis == axis),
+            places=tuple(
+                replace(place, fixed={key: e for key, e in place.fixed.items() if key[1] == axis})
+                for place in self.places
+            ),
+            sites=tuple(
+                replace(place, fixed={a: e for a, e in place.fixed.items() if a == axis})
+                for place in self.sites
+            ),
+        )
 
     def rule(self, indices: Sequence[int], name: str) -> Rule:
         """Make the rule at one point of the grid.

@@ -1,7 +1,6 @@
 """Which published rules the slopes cannot tell from a solution."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 
@@ -27,15 +26,7 @@ def fitting(
         tell, or whose exponents lie beyond its bounds, are left out.
     """
     axis, model = solution.axis, solution.certainty.model
-    along = replace(
-        encoding,
-        axes=(axis,),
-        variables=solution.variables,
-        places=tuple(
-            replace(place, fixed={key: e for key, e in place.fixed.items() if key[1] == axis})
-            for place in encoding.places
-        ),
-    )
+    along = encoding.along(axis)
     bounds = distances(solution.bend.values, solution.variables)
     least = model.misfit(model.best(bounds))
     rises: dict[str, float] = {}
