@@ -4,7 +4,7 @@ import pytest
 
 from paramsearch.discovery.answers.sensitivity import sensitivities
 from paramsearch.discovery.evaluation import Evaluation
-from paramsearch.rules.encoding import Variable
+from paramsearch.rules.variable import Variable
 
 VARIABLES = (
     Variable("input", "lr", "width", -1.0, 1.0, 0.125, 0.0),

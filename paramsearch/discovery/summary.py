@@ -125,13 +125,14 @@ def group_table(found: Found, encoding: Encoding, groups: Groups) -> list[dict[s
     table |= {place.label: site_entry(place) for place in encoding.sites}
     points = zip(encoding.variables, best.point, best.low, best.high, strict=True)
     for variable, at, low, high in points:
-        table[variable.group].setdefault(variable.quantity, {})[variable.axis] = {
-            "value": variable.values[at],
-            "low": variable.values[low],
-            "high": variable.values[high],
-            "determined": high - low < len(variable.values) - 1,
-            "fixed": False,
-        }
+        for group in variable.groups:
+            table[group].setdefault(variable.quantity, {})[variable.axis] = {
+                "value": variable.values[at],
+                "low": variable.values[low],
+                "high": variable.values[high],
+                "determined": high - low < len(variable.values) - 1,
+                "fixed": False,
+            }
     return list(table.values())
 
 

@@ -15,6 +15,8 @@ class Choice(Frozen):
         high: Largest value.
         step: Distance of neighbours.
         start: Where a blind search starts.
+        tie: Name of a tie: all groups that state the same one for this quantity and axis share
+            their exponent; None for one's own.
 
     Example:
         >>> Choice.model_validate(-0.5).start
@@ -25,6 +27,7 @@ class Choice(Frozen):
     high: Exponent
     step: Exponent = Field(gt=0)
     start: Exponent
+    tie: str | None = Field(default=None, min_length=1)
 
     @model_validator(mode="before")
     @classmethod
@@ -47,6 +50,15 @@ class Choice(Frozen):
                     f"received {key} {value:g} with low {self.low:g} and step {self.step:g}; "
                     f"allowed: {key} a whole number of steps above low"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _ties_what_is_free(self) -> "Choice":
+        if self.tie and self.fixed:
+            raise ValueError(
+                f"received tie '{self.tie}' for the fixed value {self.low:g}; allowed: a tie of "
+                "what is free, with low < high"
+            )
         return self
 
     @property

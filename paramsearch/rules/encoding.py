@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from paramsearch.rules.gauge import tidy
 from paramsearch.rules.group import Group, Match
 from paramsearch.rules.rule import Rule
 from paramsearch.rules.site import SiteGroup, SiteMatch, stated_at
+from paramsearch.rules.variable import Variable
 from paramsearch.tracing.tensor import Fold, TensorInfo
 
 _TOLERANCE = 1e-9
@@ -14,55 +14,6 @@ _TOLERANCE = 1e-9
 
 Slot = tuple[str, str, str]
 """Name of a group or of sites, quantity, axis."""
-
-
-@dataclass(frozen=True, slots=True)
-class Variable:
-    """One free exponent, on the grid ``low, low + step, ..., high``.
-
-    Attributes:
-        group: Name of the group of tensors, or of the sites.
-        quantity: ``init``, ``lr``, ``weight_decay`` or ``eps``; ``multiplier`` of sites.
-        axis: The axis whose power it is.
-        low: Smallest value.
-        high: Largest value.
-        step: Distance of neighbours.
-        start: Where a blind search starts; on the grid.
-    """
-
-    group: str
-    quantity: str
-    axis: str
-    low: float
-    high: float
-    step: float
-    start: float
-
-    @property
-    def label(self) -> str:
-        """Name the variable for people: ``hidden lr width``."""
-        return f"{self.group} {self.quantity} {self.axis}"
-
-    @property
-    def values(self) -> tuple[float, ...]:
-        """List the grid.
-
-        Example:
-            >>> Variable("hidden", "lr", "width", -1.0, 0.0, 0.5, 0.0).values
-            (-1.0, -0.5, 0.0)
-        """
-        count = round((self.high - self.low) / self.step) + 1
-        return tuple(tidy(self.low + index * self.step) for index in range(count))
-
-    def nearest(self, value: float) -> int:
-        """Give the index of the grid value nearest to a value; the ends for values beyond.
-
-        Example:
-            >>> Variable("hidden", "lr", "width", -1.0, 0.0, 0.5, 0.0).nearest(-7.0)
-            0
-        """
-        index = round((value - self.low) / self.step)
-        return min(max(index, 0), len(self.values) - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +126,9 @@ class Encoding:
             name: Of the rule.
         """
         chosen = {
-            (variable.group, variable.quantity, variable.axis): value
+            (group, variable.quantity, variable.axis): value
             for variable, value in zip(self.variables, values, strict=True)
+            for group in variable.groups
         }
         groups: list[Group] = []
         for place in self.places:
@@ -215,12 +167,16 @@ class Encoding:
         if found is None or at_sites is None:
             return None
         found |= at_sites
-        free = [found.pop((v.group, v.quantity, v.axis)) for v in self.variables]
+        shared = [
+            [found.pop((group, v.quantity, v.axis)) for group in v.groups] for v in self.variables
+        ]
+        if any(max(values) - min(values) > _TOLERANCE for values in shared):
+            return None
         fixed = {(p.group, *key): value for p in self.places for key, value in p.fixed.items()}
         fixed |= {(p.label, "multiplier", a): v for p in self.sites for a, v in p.fixed.items()}
         if any(abs(value - fixed.get(key, 0.0)) > _TOLERANCE for key, value in found.items()):
             return None
-        return free
+        return [values[0] for values in shared]
 
     def _of_groups(self, plain: Rule, stated: set[str]) -> dict[Slot, float] | None:
         """Read the exponents of every group, None if the rule misses tensors or splits a group."""

@@ -9,10 +9,12 @@ from paramsearch.catalog import find
 from paramsearch.errors import ParamsearchError
 from paramsearch.rules.choice import Choice as Choice
 from paramsearch.rules.degrees import degrees
-from paramsearch.rules.encoding import Encoding, Place, Variable
+from paramsearch.rules.encoding import Encoding, Place
 from paramsearch.rules.group import Frozen, Match
 from paramsearch.rules.matching import Groups, separating_matches
 from paramsearch.rules.space_site import SpaceSite, check_gauge, site_places, site_variables
+from paramsearch.rules.ties import tied
+from paramsearch.rules.variable import Variable
 from paramsearch.rules.yaml_file import read_yaml, validate
 from paramsearch.tracing.tensor import TensorInfo
 
@@ -118,7 +120,7 @@ class Space(Frozen):
             ['hidden init width', 'hidden lr width']
         """
         matches = separating_matches(groups)
-        variables: list[Variable] = []
+        drawn: list[tuple[Variable, str | None]] = []
         places: list[Place] = []
         for label, tensors in groups.items():
             fixed: dict[tuple[str, str], float] = {}
@@ -129,9 +131,10 @@ class Space(Frozen):
                         fixed[quantity, axis] = choice.start
                     else:
                         bounds = (choice.low, choice.high, choice.step, choice.start)
-                        variables.append(Variable(label, quantity, axis, *bounds))
+                        drawn.append((Variable(label, quantity, axis, *bounds), choice.tie))
             places.append(Place(label, matches[label], tuple(tensors), fixed))
         try:
+            variables = tied(drawn)
             sites = site_places(self.sites, groups)
             variables += site_variables(self.sites, sites)
             check_gauge(sites, variables, groups)

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from paramsearch.errors import ParamsearchError
 from paramsearch.rules.choice import Choice
-from paramsearch.rules.encoding import SitePlace, Variable
+from paramsearch.rules.encoding import SitePlace
 from paramsearch.rules.group import Frozen
 from paramsearch.rules.matching import Groups
 from paramsearch.rules.site import SiteMatch, cannot
+from paramsearch.rules.variable import Variable
 from paramsearch.tracing.tensor import Fold, TensorInfo
 
 
@@ -18,11 +19,22 @@ class SpaceSite(Frozen):
 
     Attributes:
         match: Which sites.
-        multiplier: Axis -> choice of the exponent, as a rule states it.
+        multiplier: Axis -> choice of the exponent, as a rule states it; sites are not tied.
     """
 
     match: SiteMatch
     multiplier: dict[str, Choice] = Field(min_length=1)
+
+    @field_validator("multiplier")
+    @classmethod
+    def _untied(cls, multiplier: dict[str, Choice]) -> dict[str, Choice]:
+        for axis, choice in multiplier.items():
+            if choice.tie:
+                raise ValueError(
+                    f"received tie '{choice.tie}' along {axis}; allowed: ties of groups, since "
+                    "sites of one match share their multiplier as it is"
+                )
+        return multiplier
 
 
 def site_places(sites: Sequence[SpaceSite], groups: Groups) -> list[SitePlace]:
@@ -81,7 +93,7 @@ def check_gauge(places: Iterable[SitePlace], variables: Sequence[Variable], grou
         ParamsearchError: The tensors that take the multiplier are whole groups, and init and lr
             are free for all of them along the same axis.
     """
-    free = {(v.group, v.quantity, v.axis) for v in variables}
+    free = {(v.group, v.quantity, v.axis) for v in variables if not v.tied}
     for place in places:
         own = set(place.tensors)
         alone = [label for label, tensors in groups.items() if {t.name for t in tensors} <= own]

@@ -8,7 +8,7 @@ from paramsearch.discovery.encoding import Point
 from paramsearch.discovery.evaluation import Evaluation
 from paramsearch.discovery.paired import LOSS_FLOOR, Gap, gap
 from paramsearch.discovery.polish import Measure
-from paramsearch.rules.encoding import Variable
+from paramsearch.rules.variable import Variable
 
 OFFSET = 0.25
 """How far an exponent is moved: half of the distance between exponents of theory."""

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from paramsearch.discovery.solver.gauss_newton import Bend, Values
 from paramsearch.discovery.solver.linear_model import Bounds, LinearModel
 from paramsearch.discovery.solver.readings import Readings
-from paramsearch.rules.encoding import Variable
+from paramsearch.rules.variable import Variable
 
 Array = NDArray[np.float64]
 

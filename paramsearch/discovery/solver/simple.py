@@ -11,8 +11,8 @@ from scipy import stats
 from paramsearch.discovery.solver.certainty import distances
 from paramsearch.discovery.solver.gauss_newton import Values
 from paramsearch.discovery.solver.linear_model import Bounds, LinearModel
-from paramsearch.rules.encoding import Variable
 from paramsearch.rules.gauge import tidy
+from paramsearch.rules.variable import Variable
 
 Array = NDArray[np.float64]
 

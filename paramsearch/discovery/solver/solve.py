@@ -16,7 +16,8 @@ from paramsearch.discovery.solver.prober import Prober, Probing
 from paramsearch.discovery.solver.readings import Readings, counted
 from paramsearch.discovery.solver.simple import rise_by_chance, simplest
 from paramsearch.errors import ParamsearchError
-from paramsearch.rules.encoding import Encoding, Variable
+from paramsearch.rules.encoding import Encoding
+from paramsearch.rules.variable import Variable
 
 Array = NDArray[np.float64]
 Round = Callable[[int, float], None]

@@ -36,17 +36,16 @@ def solution_groups(
     for solution in solutions:
         known = solution.certainty
         for k, variable in enumerate(solution.variables):
-            entry = table.setdefault(
-                variable.group, {"name": variable.group, "role": "site", "tensors": []}
-            )
-            entry.setdefault(variable.quantity, {})[variable.axis] = {
-                "value": solution.values[k],
-                "measured": solution.bend.values[k],
-                "low": min(float(known.low[k]), solution.values[k]),
-                "high": max(float(known.high[k]), solution.values[k]),
-                "determined": bool(known.determined[k]),
-                "fixed": False,
-            }
+            for group in variable.groups:
+                entry = table.setdefault(group, {"name": group, "role": "site", "tensors": []})
+                entry.setdefault(variable.quantity, {})[variable.axis] = {
+                    "value": solution.values[k],
+                    "measured": solution.bend.values[k],
+                    "low": min(float(known.low[k]), solution.values[k]),
+                    "high": max(float(known.high[k]), solution.values[k]),
+                    "determined": bool(known.determined[k]),
+                    "fixed": False,
+                }
     return list(table.values())
 
 

@@ -1,0 +1,148 @@
+"""Blind searches of the cells, and the regret of what they find far beyond the scales searched.
+
+Every cell is searched from the standard parameterization without any published rule, over ratios 1,
+2 and 4. The rule found is then trained at 32 times the base, 8 times beyond the largest scale
+searched, beside the standard parameterization and every published rule that fits, on the same fresh
+seeds: the transfer regret is the loss with the learning rate tuned at the base, minus the best loss
+that any of the rules reaches there. Runs are kept in ``--out``; a search that was interrupted goes
+on where it stopped.
+
+    python benchmarks/transfer.py                 # all cells
+    python benchmarks/transfer.py mlp-adam gpt    # cells whose name starts so
+"""
+
+import argparse
+import json
+import math
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+import paramsearch
+from paramsearch.discovery.nearest import published_rules
+from paramsearch.rules.neutral import neutral
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A search and where what it finds is tried.
+
+    Attributes:
+        arch: Name of the architecture.
+        optimizer: Name of the optimizer.
+        axis: The axis.
+        scales: Held-out sizes.
+        minutes: That the search may take on two idle cores.
+        baselines: Published rules beside it; by default all for the optimizer and axis.
+        asked: Further arguments of the search.
+    """
+
+    arch: str
+    optimizer: str
+    axis: str
+    scales: tuple[int, ...]
+    minutes: float
+    baselines: tuple[str, ...] = ()
+    asked: dict[str, object] = field(default_factory=dict)
+
+
+_GPT = {"task": "bytes", "space": "transformer", "options": {"width": 16}}
+CELLS = {
+    "mlp-adam": Cell("mlp", "adam", "width", (1024,), 4),
+    "mlp-lion": Cell("mlp", "lion", "width", (1024,), 4),
+    "mlp-sgd": Cell("mlp", "gd", "width", (1024,), 4),
+    "mlp-momentum": Cell("mlp", "sgd", "width", (1024,), 4),
+    "mlp-muon": Cell("mlp", "muon", "width", (1024,), 6),
+    "uv-gd": Cell("uv", "gd", "width", (2048,), 1),
+    "resmlp-adam": Cell("resmlp", "adam", "depth", (128,), 8),
+    "resmlp-sgd": Cell("resmlp", "gd", "depth", (128,), 8),
+    "convnet-momentum": Cell("convnet", "sgd", "width", (256,), 15, (), {"options": {"width": 8}}),
+    "gpt-adamw": Cell("gpt", "adamw", "width", (512,), 20, ("sp", "mup"), _GPT),
+}
+
+
+def run(cell: Cell, folder: Path, seeds: int) -> dict:
+    """Search and verify one cell, or read what is there."""
+    path = folder / "cell.json"
+    if path.exists():
+        return json.loads(path.read_text())
+    started = time.monotonic()
+    asked = {"arch": cell.arch, "optimizer": cell.optimizer, "axis": cell.axis, **cell.asked}
+    resume = (folder / "trials.db").exists()
+    found = paramsearch.search(**asked, blind=True, out=folder, resume=resume)
+    seconds = sum(session["seconds"] for session in found.timing["sessions"])
+    baselines = cell.baselines or tuple(_published(cell, folder))
+    told = paramsearch.verify(folder, list(cell.scales), baselines, seeds=seeds)
+    content = {
+        "seconds": seconds,
+        "verify_seconds": time.monotonic() - started - seconds,
+        "member_steps": found.summary["member_steps"],
+        "pattern": found.summary["pattern"]["sentence"],
+        "nearest": found.summary["nearest"],
+        "reason": (found.summary["choice"] or {}).get("reason", ""),
+        "limit": found.summary["limit"],
+        "rules": told.certificate["rules"],
+        "verdict": told.certificate["verdict"],
+    }
+    path.write_text(json.dumps(content))
+    return content
+
+
+def _published(cell: Cell, folder: Path) -> list[str]:
+    """Name the published rules for the optimizer and axis; the standard one goes first."""
+    names = list(published_rules(cell.optimizer, cell.axis))
+    if "sp" in names:
+        return ["sp", *(name for name in names if name != "sp")]
+    standard = neutral(cell.optimizer, [cell.axis]).model_copy(update={"name": "sp"})
+    standard.save(folder / "sp.yaml")  # along other axes it changes nothing
+    return [str(folder / "sp.yaml"), *names]
+
+
+def regrets(content: dict, scale: int) -> list[tuple[float, float, str]]:
+    """Give (regret, spread, name) of every rule at a scale, the rule found first."""
+    found: list[tuple[float, float, str]] = []
+    for name, rule in content["rules"].items():
+        entry = rule["scales"][str(scale)]
+        regret = math.inf if entry["regret"] is None else entry["regret"]
+        found.append((regret, entry["regret_spread"] or 0.0, name))
+    return found
+
+
+def main() -> None:
+    """Run the cells asked for that are not there yet, and print the table of all."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("cells", nargs="*", help="starts of names; default: all")
+    parser.add_argument("--seeds", type=int, default=3, help="of the verification")
+    parser.add_argument("--out", type=Path, default=Path("runs/transfer"))
+    asked = parser.parse_args()
+    table = Table(title="blind searches; regret at the held-out scale, with its spread over seeds")
+    for head in ("cell", "search", "bar", "scale", "found", "best published", "sp", "rule"):
+        table.add_column(head, justify="left" if head in ("cell", "rule") else "right")
+    for name, cell in CELLS.items():
+        if asked.cells and not any(name.startswith(start) for start in asked.cells):
+            continue
+        print(f"{name} ...", file=sys.stderr)
+        content = run(cell, asked.out / name, asked.seeds)
+        for scale in cell.scales:
+            own, *others = regrets(content, scale)
+            known = [each for each in others if not each[2].startswith("sp")]
+            sp = next((each for each in others if each[2].startswith("sp")), None)
+            best = min(known, default=None)
+            minutes = (f"{content['seconds'] / 60:.1f}", f"{cell.minutes:g} min")
+            columns = (_told(own), _told(best, named=True), _told(sp))
+            table.add_row(name, *minutes, str(scale), *columns, content["pattern"])
+    Console(width=160).print(table)
+
+
+def _told(entry: tuple[float, float, str] | None, named: bool = False) -> str:
+    if entry is None:
+        return "none"
+    return f"{entry[0]:.4f} ± {entry[1]:.4f}" + f" {entry[2]}" * named
+
+
+if __name__ == "__main__":
+    main()
