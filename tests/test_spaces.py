@@ -35,7 +35,7 @@ SHIPPED = {
         ["branch multiplier depth", "logits multiplier width", "hidden lr depth"],
     ),
     "weight-decay": ("gpt", "role", "adamw", 3, ["hidden weight_decay width"]),
-    "batch": ("gpt", "role", "adam", 1, ["input + vector + hidden + output lr batch"]),
+    "batch": ("gpt", "role", "adam", 1, ["input + vector.residual + hidden + vector + output lr batch"]),
     "steps": ("mlp", "role", "sgd", 1, ["input + vector + hidden + output + scalar lr steps"]),
     "moe": ("moe_gpt", "module", "adam", 8, ["experts.down init experts"]),
 }
