@@ -22,6 +22,7 @@ def traces() -> dict[str, Trace]:
 
 
 # Space -> architecture, granularity of its groups, optimizer, number of free exponents, and some.
+GPT = ("input", "vector.residual", "hidden", "vector", "output")
 SHIPPED = {
     "width": ("mlp", "role", "adam", 7, ["hidden lr width"]),
     "lr-only": ("gpt", "role", "adam", 5, ["hidden lr width", "output lr width"]),
@@ -35,7 +36,7 @@ SHIPPED = {
         ["branch multiplier depth", "logits multiplier width", "hidden lr depth"],
     ),
     "weight-decay": ("gpt", "role", "adamw", 3, ["hidden weight_decay width"]),
-    "batch": ("gpt", "role", "adam", 1, ["input + vector.residual + hidden + vector + output lr batch"]),
+    "batch": ("gpt", "role", "adam", 1, [f"{' + '.join(GPT)} lr batch"]),
     "steps": ("mlp", "role", "sgd", 1, ["input + vector + hidden + output + scalar lr steps"]),
     "moe": ("moe_gpt", "module", "adam", 8, ["experts.down init experts"]),
 }

@@ -66,9 +66,16 @@ def search_line(summary: Mapping[str, Any], folder: object) -> str:
     before, after = summary["start_score"], summary["score"]
     scores = f"{before['total']:.3g} → {after['total']:.3g} ± {after['spread']:.1g}"
     choice: Mapping[str, Any] | None = summary["choice"]
-    said = [summary["pattern"]["sentence"], *([choice["reason"]] if choice else [])]
+    said = [summary["pattern"]["sentence"], *(_ends(choice) if choice else [])]
     where = f"score {scores} (lower is better); rule.yaml, summary.json and pictures in {folder}"
     return "\n".join([*said, where])
+
+
+def _ends(choice: Mapping[str, Any]) -> list[str]:
+    """Name the ends of the front that are not recommended, and say why."""
+    ends = [end for end in ("limit", "loss") if choice["recommended_end"] != end]
+    named = [f"{end} end: {choice[f'{end}_pattern']}" for end in ends if not choice["same"]]
+    return [choice["reason"], *named]
 
 
 def _same(near: Mapping[str, Any]) -> str:

@@ -30,8 +30,8 @@ MOVES = 2.5
 TIED = 1.7
 """What intervals and fractions measure beyond the climb, in rounds of neighbours: 0.9 to 2.4."""
 
-MOVES_BY_LOSS = 1.5
-"""Rounds of neighbours that the climb by loss measures and the polish has not, 3 at most."""
+MOVES_BY_LOSS = 3.5
+"""Rounds of neighbours that both climbs by loss measure and the polish has not, 6 at most."""
 
 PARTED = 0.7
 """Share of the searches in which the front has two ends, so that rules are trained longer."""
@@ -172,7 +172,7 @@ def at_most(
         Round("baseline", baselines, final),
     ]
     if answers(objective):
-        moves = CLIMBED * (2 * free + 1) + intervals + 2 * free
+        moves = 2 * CLIMBED * (2 * free + 1) + intervals + 2 * free
         compared = min(FINALISTS + moves, math.prod(counts))
         rounds.append(Round("loss", compared, final, stage=STAGE))
     grid = objective.fidelity.lr.model_copy(update={"mode": "dense"})

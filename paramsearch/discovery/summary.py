@@ -48,6 +48,12 @@ def summarize(
     within = inside(encoding, found.best.low, found.best.high, published)
     nothing: dict[str, Any] = {"front": None, "choice": None, "longer": None}
     told = found.answer.to_json() if found.answer else nothing
+    if found.answer:
+        ends = found.answer.choice.front
+        told["choice"] |= {
+            "limit_pattern": _said(ends.limit.rule, groups, published, settings.axis),
+            "loss_pattern": _said(ends.loss.rule, groups, published, settings.axis),
+        }
     return {
         "paramsearch": 1,
         **{name: getattr(settings, name) for name in asked},
@@ -66,6 +72,11 @@ def summarize(
         "candidates": candidates(found.steps),
         "nearest": near,
     }
+
+
+def _said(rule: Rule, groups: Groups, published: Mapping[str, Rule], axis: str) -> str:
+    """Give a rule in a line."""
+    return pattern(rule, groups, nearest(rule, published, groups, axis)).sentence
 
 
 def rule_json(rule: Rule) -> dict[str, Any]:

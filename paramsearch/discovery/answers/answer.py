@@ -1,8 +1,9 @@
 """Which rule a search recommends in the end: the best by score, or one with a lower loss.
 
-The search minimizes a score, whose optimum keeps features learning. From what it has met on the
-way the transferred loss alone is followed a few grid steps further; of all rules met, those that no
-other beats in loss and in limit behaviour make the front, and one of them is recommended.
+The search minimizes a score, whose optimum keeps features learning. From there, and from the
+lowest loss met on the way, the transferred loss alone is followed a few grid steps further, from
+there only to rules that hold up to the target ratio; of all rules met, those that no other beats in
+loss and in limit behaviour make the front, and one of them is recommended.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import Any
 from paramsearch.discovery.answers.choice import Choice, choose
 from paramsearch.discovery.answers.front import Entry, climb_by_loss, entries, front
 from paramsearch.discovery.answers.longer import Longer, after, to_train
+from paramsearch.discovery.answers.wish import TARGET
 from paramsearch.discovery.encoding import Point
 from paramsearch.discovery.evaluation import Evaluation
 from paramsearch.discovery.ledger import key_of
@@ -86,8 +88,11 @@ def answer(
     tried = [point for point in dict.fromkeys([start, *lowest]) if point not in known]
     if tried:
         known |= dict(zip(tried, measure(tried, "loss", 0), strict=True))
+    target = TARGET if target_ratio is None else target_ratio
     first = min(known, key=lambda point: known[point].terms["loss"])
-    known |= {p: e for p, e in climb_by_loss(measure, counts, first).items() if p not in known}
+    for origin, ratio in ((best, target), (first, 1.0)):
+        met = climb_by_loss(measure, counts, origin, target_ratio=ratio)
+        known |= {point: each for point, each in met.items() if point not in known}
     every = entries([(names.get(p, ""), rule(p), e) for p, e in known.items()])
     points = {key_of(rule(point), []): point for point in known}
     favourite = next(entry for entry in every if _key(entry) == key_of(rule(best), []))

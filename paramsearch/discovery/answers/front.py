@@ -21,7 +21,7 @@ from paramsearch.discovery.paired import Gap, gap, mean_of
 from paramsearch.discovery.polish import Measure, climb
 from paramsearch.probes.quantities import counted_slopes
 from paramsearch.rules.rule import Rule
-from paramsearch.score.collapse import probe_slopes, transferred_loss
+from paramsearch.score.collapse import WORST_LOG_LOSS, probe_slopes, transferred_loss
 
 SLOPE_FLOOR = 1 / 16
 """Differences of departure that do not matter. On the MLP over ratios 1 to 4 the finite width
@@ -187,9 +187,13 @@ def _loss(entry: Entry) -> float:
 
 
 def climb_by_loss(
-    measure: Measure, counts: Sequence[int], start: Point, references: Sequence[float] | None = None
+    measure: Measure,
+    counts: Sequence[int],
+    start: Point,
+    references: Sequence[float] | None = None,
+    target_ratio: float = 1.0,
 ) -> Mapping[Point, Evaluation]:
-    """Walk by transferred loss alone, a grid step at a time, from the best that a search has met.
+    """Walk by transferred loss alone, a grid step at a time, ROUNDS moves at most.
 
     Args:
         measure: Evaluates grid points on common seeds; called with stage ``loss``.
@@ -197,6 +201,8 @@ def climb_by_loss(
         start: Where to begin.
         references: Loss to compare with at each scale, base first; by default 1, as only
             differences count.
+        target_ratio: Rules whose features freeze or blow up before this ratio are not walked to;
+            1 for all rules.
 
     Returns:
         All points that were measured on the way.
@@ -207,10 +213,16 @@ def climb_by_loss(
         del stage
         found = measure(points, "loss", number)
         met.update(zip(points, found, strict=True))
-        return [scored_by_loss(evaluation, references) for evaluation in found]
+        scored = [scored_by_loss(evaluation, references) for evaluation in found]
+        return [e if limit_of(e).holds_at(target_ratio) else _shunned(e) for e in scored]
 
     climb(by_loss, counts, [start], ROUNDS)
     return met
+
+
+def _shunned(evaluation: Evaluation) -> Evaluation:
+    """Give an evaluation that is worse than all others."""
+    return replace(evaluation, per_seed=tuple(WORST_LOG_LOSS + 2 for _ in evaluation.per_seed))
 
 
 def scored_by_loss(evaluation: Evaluation, references: Sequence[float] | None = None) -> Evaluation:
