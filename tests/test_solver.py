@@ -16,8 +16,8 @@ from paramsearch.discovery.solver.readings import WORST, Readings
 from paramsearch.discovery.solver.simple import simplest
 from paramsearch.discovery.solver.solve import solve_axis
 from paramsearch.errors import ParamsearchError
-from paramsearch.rules.encoding import Variable
 from paramsearch.rules.space import Space
+from paramsearch.rules.variable import Variable
 from paramsearch.score.objective import Objective
 from paramsearch.tasks.catalog import load_task
 from paramsearch.tracing.arch import load_arch
@@ -83,13 +83,19 @@ def test_a_jacobian_measured_near_by_is_not_measured_again():
     fake = Fake(linear)
     found = gauss_newton(fake, [variable()] * 4, beside(0.9 * NEAR), lambda wrong: None)
     assert [count for count in fake.calls if count > 1] == [5]
-    np.testing.assert_allclose(found.linear()[1], MIXING, atol=1e-6)
+    np.testing.assert_allclose(found.linear()[1], MIXING, atol=1e-4)
 
 
 def test_a_jacobian_measured_far_away_is_measured_again():
     fake = Fake(bent)
     gauss_newton(fake, [variable()] * 4, beside(3 * NEAR), lambda wrong: None)
     assert [count for count in fake.calls if count > 1] == [5, 5]
+
+
+def test_where_a_long_step_leads_nowhere_a_shorter_one_is_made():
+    fake = Fake(lambda x: np.arctan(8 * x))  # the slope at 0.5 promises far too much
+    found = gauss_newton(fake, [variable()], (0.5,), lambda wrong: None)
+    assert abs(found.values[0]) < 0.05
 
 
 def test_an_approach_comes_near_with_one_jacobian():

@@ -21,8 +21,8 @@ from paramsearch.score.fidelity import LrGrid
 from paramsearch.score.objective import Objective
 from paramsearch.score.stage import Stage
 
-SOLVED = (2.0, 4.0)
-"""Jacobians and steps of the solver: 2 or 3, and 3 to 8."""
+SOLVED = (1.5, 4.0)
+"""Jacobians and steps of the solver: 1 or 2, and 2 to 6."""
 
 MOVES = 2.5
 """Rounds of neighbours that the climb measures: 1.8 to 3 in five searches of mlp and resmlp."""
@@ -179,7 +179,7 @@ def at_most(
     fidelity = objective.fidelity.model_copy(update={"lr": grid})
     dense = objective.model_copy(update={"fidelity": fidelity})
     # Twice, where the start does not train at the learning rate of the base at every scale.
-    jacobians, steps = 2 * (JACOBIANS + 1), 2 * JACOBIANS * ROUNDS
+    jacobians, steps = 2 * (JACOBIANS + 1), 2 * len(DAMPINGS) * JACOBIANS * ROUNDS
     plan = plan_of(rounds, dense, _probings(settings, counts, jacobians, steps))
     return _longer(plan, objective, final, 1.0)
 
@@ -215,19 +215,25 @@ def _explored(
 
 def _probings(
     settings: SearchSettings, counts: Sequence[int], jacobians: float, steps: float
-) -> float:
-    """Count the rules that the solver probes at each scale: start, Jacobians, steps, and check."""
-    rules = 1 + (1 + len(counts)) * jacobians + len(DAMPINGS) * steps + 2
-    return rules * settings.solve
+) -> tuple[float, float]:
+    """Count the rules that the solver probes: at the second scale, where it approaches, and beyond.
+
+    The approach has half the seeds; start and check come on top of Jacobians and steps.
+    """
+    one = (1 + len(counts)) * jacobians + steps
+    return (1.5 * one + 4) * settings.solve, (one + 3) * settings.solve
 
 
-def plan_of(rounds: Sequence[Round], objective: Objective, probings: float = 0) -> Plan:
+def plan_of(
+    rounds: Sequence[Round], objective: Objective, probings: tuple[float, float] = (0.0, 0.0)
+) -> Plan:
     """Give everything that is trained for rounds of candidates, and by the solver.
 
     Args:
         rounds: What is evaluated.
         objective: Says what is trained for a candidate.
-        probings: Rules that the solver probes at each scale, in shorter runs.
+        probings: Rules that the solver probes at the second scale and at each beyond, in shorter
+            runs; at the base all rules are the same.
     """
     fidelity = objective.fidelity
     rounds = [r for r in rounds if r.rules and r.times]
@@ -241,8 +247,10 @@ def plan_of(rounds: Sequence[Round], objective: Objective, probings: float = 0) 
         for each in rounds:
             populations += _curves(ratio, each, objective)
     short = min(STEPS, fidelity.steps) / fidelity.steps
+    solved = (2.0 * bool(probings[1]), *probings, *probings[1:] * len(fidelity.ratios))
     populations += [
-        Population(ratio, True, round(probings * SOLVE_SEEDS), short) for ratio in fidelity.ratios
+        Population(ratio, True, round(rules * SOLVE_SEEDS), short)
+        for ratio, rules in zip(fidelity.ratios, solved, strict=False)
     ]
     populations = [p for p in populations if p.members]
     return Plan(tuple(rounds), tuple(populations), fidelity.steps)

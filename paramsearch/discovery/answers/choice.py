@@ -123,7 +123,7 @@ def _fate(entry: Entry, target: float) -> str:
     slow, fast = limit.slowest, limit.fastest
     freezes = -slow.low >= fast.high
     worst = slow if freezes else fast
-    change = f"its {worst.group} feature change goes like {worst}"
+    change = f"its {worst.group} {worst.what} goes like {worst}"
     if limit.holds_at(target):
         return f"{change}, which holds up to ratio {target:g}"
     what = "freeze to a quarter" if freezes else "grow fourfold"

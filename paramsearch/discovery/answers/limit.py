@@ -6,9 +6,10 @@ the width and the model trains as its linearization does, like a kernel; that is
 training (Chizat et al., 2019, arXiv 1812.07956). Outside of both, something grows without bound.
 
 Of every group the update probes give ``F(m)``, the root mean square by which training moved its
-output at ratio m. Its slope ``s``, in ``F ~ m^s``, is fitted seed by seed. Exponents of theory are
-multiples of 1/2, and so are these slopes, in the limit: 1/4 is half-way between a slope that
-vanishes and one that does not.
+output at ratio m. Its slope ``s``, in ``F ~ m^s``, is fitted seed by seed. An output that grows
+from initialization on, its signal, blows up as well: beside it a bounded change is as good as
+frozen. Exponents of theory are multiples of 1/2, and so are these slopes, in the limit: 1/4 is
+half-way between a slope that vanishes and one that does not.
 """
 
 import math
@@ -36,6 +37,8 @@ KEPT = 0.25
 inverse of it has blown up."""
 
 _PROBE = "feature_change/"
+_SIGNAL = "signal/"
+_SIGNALLING = ("input", "hidden", "output")
 _NO_FEATURES = ("input", "output", "logits", "vector", "scalar")
 _NO_OUTPUT_OF_THEIR_OWN = ("vector", "scalar")
 _FAR = 40.0  # octaves: farther off than any model
@@ -43,15 +46,17 @@ _FAR = 40.0  # octaves: farther off than any model
 
 @dataclass(frozen=True, slots=True)
 class FeatureSlope:
-    """The power of the ratio with which the feature change of a group goes.
+    """The power of the ratio with which the feature change of a group goes, or its signal.
 
     Attributes:
         group: Name of the group.
         per_seed: The slope of each seed.
+        what: What goes with that power: the ``feature change``, or the ``signal``.
     """
 
     group: str
     per_seed: tuple[float, ...]
+    what: str = "feature change"
 
     @property
     def size(self) -> Gap:
@@ -79,7 +84,8 @@ class Limit:
 
     Attributes:
         slowest: The most negative slope of a hidden layer or branch: the limit behaviour.
-        fastest: The most positive slope of any layer, the readout and the logits included.
+        fastest: The most positive slope of any layer, the readout and the logits included; of the
+            feature change or of the signal.
         groups: All slopes.
         diverged: Whether some feature change was not finite; its slopes mean nothing then.
     """
@@ -128,12 +134,13 @@ class Limit:
     def sentence(self) -> str:
         """Say it in words."""
         slow, fast = self.slowest, self.fastest
-        freezes, grows = f"{slow.group} features change like {slow}", f"{fast.group} changes like"
+        freezes = f"{slow.group} features change like {slow}"
+        grows = f"the {fast.what} of {fast.group} goes like {fast}"
         return {
             "features learn": f"features learn: {freezes}",
             "lazy": f"lazy, as a kernel (NTK-like): {freezes}, so that they freeze",
-            "blows up": f"blows up: what training does to {grows} {fast}",
-            "undecided": f"undecided: {freezes}, and {grows} {fast}",
+            "blows up": f"blows up: {grows}",
+            "undecided": f"undecided: {freezes}, and {grows}",
             "diverges": "diverges at a scale of the search",
         }[self.label]
 
@@ -184,12 +191,17 @@ def limit_of(evaluation: Evaluation) -> Limit:
     groups = tuple(
         FeatureSlope(name.removeprefix(_PROBE), tuple(slopes[name].tolist())) for name in names
     )
+    signals = tuple(
+        FeatureSlope(name.removeprefix(_SIGNAL), tuple(slopes[name].tolist()), "signal")
+        for name in slopes
+        if name.startswith(_SIGNAL) and _role(name.removeprefix(_SIGNAL)) in _SIGNALLING
+    )
     hidden = [slope for slope in groups if _role(slope.group) not in _NO_FEATURES]
     features = hidden or [slope for slope in groups if _role(slope.group) == "input"] or groups
     finite = all(np.isfinite(curve.probes[name]).all() for curve in curves for name in names)
     return Limit(
         slowest=min(features, key=lambda slope: slope.size.mean),
-        fastest=max(groups, key=lambda slope: slope.size.mean),
+        fastest=max((*groups, *signals), key=lambda slope: slope.size.mean),
         groups=groups,
         diverged=not finite,
     )

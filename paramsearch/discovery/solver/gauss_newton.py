@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from paramsearch.discovery.solver.least_squares import step
 from paramsearch.discovery.solver.readings import Readings, size
-from paramsearch.rules.encoding import Variable
+from paramsearch.rules.variable import Variable
 
 Array = NDArray[np.float64]
 Values = tuple[float, ...]
@@ -31,9 +31,9 @@ DIFFERENCE = 0.25
 
 DAMPINGS = (0.01, 0.1, 1.0)
 """Levenberg dampings tried in every round of the approach, in units of squared slope per exponent;
-afterwards the first alone."""
+afterwards the first alone, as long as it helps."""
 
-NEAR = 0.5
+NEAR = 1.0
 """Change of the slopes, as a norm, over which a Jacobian is not measured again: exponents may have
 moved far where the slopes hardly feel it."""
 
@@ -134,9 +134,10 @@ def gauss_newton(
 ) -> Bend:
     """Find exponents x at which the slopes r(x) of the update probes are smallest.
 
-    Every round makes the step ``-(J'J + damping I)^-1 J' r``, within the bounds. J is measured, and
-    for a few rounds follows Broyden (1965), ``J += (dr - J dx) dx' / dx'dx``; then it is measured
-    again, unless it was measured near by.
+    Every round makes the step ``-(J'J + damping I)^-1 J' r``, within the bounds, with little
+    damping and, where that leads nowhere, with more. J is measured, and for a few rounds follows
+    Broyden (1965), ``J += (dr - J dx) dx' / dx'dx``; then it is measured again, unless it was
+    measured near by.
 
     Args:
         measure: Reads rules; all that one call is given train as one population per scale.
@@ -151,6 +152,8 @@ def gauss_newton(
     for _ in range(JACOBIANS):
         at = bend(measure, variables, start)
         start, here = _descent(at, measure, variables, told, DAMPINGS[:1], 0.0)
+        if start == at.values and size(here.slopes()[0], here.one_sided) > CLOSE:
+            start, here = _descent(at, measure, variables, told, DAMPINGS[1:], 0.0)
         if np.linalg.norm(here.slopes() - at.here.slopes()) <= NEAR:
             return replace(at, values=start, here=here)
     return bend(measure, variables, start)
