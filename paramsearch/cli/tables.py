@@ -66,9 +66,21 @@ def search_line(summary: Mapping[str, Any], folder: object) -> str:
     before, after = summary["start_score"], summary["score"]
     scores = f"{before['total']:.3g} → {after['total']:.3g} ± {after['spread']:.1g}"
     choice: Mapping[str, Any] | None = summary["choice"]
-    said = [summary["pattern"]["sentence"], *(_ends(choice) if choice else [])]
+    limit: Mapping[str, Any] | None = summary["limit"]
+    said = [summary["pattern"]["sentence"], *([limit["sentence"]] if limit else [])]
+    said += _ends(choice) if choice else []
+    if summary["baselines"]:
+        said.append(f"on the same seeds: {', '.join(map(_scored, summary['baselines'].items()))}")
     where = f"score {scores} (lower is better); rule.yaml, summary.json and pictures in {folder}"
     return "\n".join([*said, where])
+
+
+def _scored(baseline: tuple[str, Mapping[str, Any]]) -> str:
+    """Give a published rule's name and score, and its limit where features do not learn."""
+    name, score = baseline
+    label = score["limit"]
+    apart = "" if label in (None, "features learn") else f" ({label})"
+    return f"{name} {score['total']:.3g} ± {score['spread']:.1g}{apart}"
 
 
 def _ends(choice: Mapping[str, Any]) -> list[str]:
