@@ -182,7 +182,7 @@ def test_the_command_prints_a_table_and_draws(tmp_path):
 
 
 def test_json_has_the_documented_keys():
-    from test_cli import documented, keys
+    from test_json import documented, keys
 
     ended = run("mlp", "--scales", "16,32", "--seeds", 2, "--steps", 2, "--json")
     content = json.loads(ended.stdout)
