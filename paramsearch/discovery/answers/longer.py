@@ -168,6 +168,7 @@ def after(choice: Choice, longer: Longer) -> Choice:
             f"{told} that rule is not better any more, {against.percent()}, so the limit end is "
             f"recommended in its place."
         )
-        before = f"Over the search: {choice.reason[0].lower()}{choice.reason[1:]}"
+        reason = f"{choice.reason[0].lower()}{choice.reason[1:]}"
+        before = f"Over the search another came first: {reason}"
         return replace(choice, recommended=limit, reason=f"{before} {said}")
     return replace(choice, reason=f"{choice.reason} {said}")
