@@ -40,7 +40,7 @@ RATES = 12
 """Learning rates of the base model's curve for longer runs, about."""
 
 PASSED = 0.2
-"""Share of the candidates of a stage that go on to the next one: one of 16 to one of 3."""
+"""Share of the candidates of a stage that go on: one of 16 (mlp) to three of four (over depth)."""
 
 TRACKED = (3.5, 1.0)
 """Learning rates of a tracked curve, means over a search: in its first round, and later."""
