@@ -23,6 +23,7 @@ GOOD = {
     "weights": {"loss": 1.0, "lr_collapse": 0.5, "sharpness_collapse": 0.25, "probe_slopes": 2.0},
 }
 INF = float("inf")
+CHEAP = {"name": "a", "terms": ["loss"]}
 
 
 def changed(path, value):
@@ -46,6 +47,21 @@ def written(tmp_path, data):
 
 # key, value -> what the sentence must say of it: key, received, allowed
 WRONG = [
+    ("stages", [{"name": "a"}], r"stages\.0\.terms: received nothing; allowed: it must be stated"),
+    (
+        "stages",
+        [{"name": "a", "terms": ["lr_collapse"]}],
+        r"stages\.0\.terms: .* allowed: with loss",
+    ),
+    (
+        "stages",
+        [{"name": "a", "terms": ["los"]}],
+        r"stages\.0\.terms\.0: received 'los'; allowed: ",
+    ),
+    ("stages", [{**CHEAP, "seeds": 3}], r"stages\.0\.seeds: received 3; allowed: at most .* 2"),
+    ("stages", [{**CHEAP, "ratios": [4]}], r"stages\.0\.ratios: received 4; allowed: .* 1, 2"),
+    ("stages", [CHEAP, CHEAP], r"stages: received the name 'a'; allowed: names that differ"),
+    ("stages", [{**CHEAP, "name": "whole"}], r"stages: received the name 'whole'"),
     ("weigths", {}, r"weigths: received an unknown key \(did you mean 'weights'\?\); allowed: .*"),
     ("weights.collapse", 1, r"weights\.collapse: received an unknown key.*allowed: loss, lr_coll"),
     ("fidelity.lr.hi", 1, r"fidelity\.lr\.hi: received an unknown key.*high"),

@@ -2,8 +2,9 @@
 
 Member-steps and operations are counts, the same on every machine: with ``f`` floating-point
 operations of a step and ``g`` of a forward pass, n members that make T steps take ``n T f``, and
-with probes ``n (T f + looks * passes * g + 2 g_eval)`` more. Seconds are those of the counted
-populations at the pace of small ones, trained for a moment at every scale.
+with probes ``n (T f + looks * passes * g + 2 g_eval)`` more, 4 g_eval where there is attention.
+Seconds are those of the counted populations at the pace of small ones, trained for a moment at
+every scale.
 """
 
 import math
@@ -19,6 +20,7 @@ from paramsearch.discovery.plan import Plan, Population, lengthened
 from paramsearch.discovery.probed import probes_for
 from paramsearch.discovery.setting import Setting
 from paramsearch.discovery.timing import PASSES, Paces, Way, compile_seconds, paces
+from paramsearch.probes.attention import attends
 from paramsearch.tracing.axes import STEPS
 from paramsearch.train.cost import Cost, forward_flops
 from paramsearch.train.engine import cost_of, strategy
@@ -179,7 +181,8 @@ class Place:
         every = self.steps * self.costs[0].flops
         sharp = self.looks * PASSES * forward_flops(workload, workload.batch(0))
         slopes = bool(self.setting.objective.weights.probe_slopes)
-        probed = 2 * slopes * forward_flops(workload, workload.evaluation())
+        ends = 2 * (1 + attends(workload.tensors))  # before and after, of outputs and of logits
+        probed = ends * slopes * forward_flops(workload, workload.evaluation())
         return sum(
             p.members * p.times * (every + sharp * p.sharp + probed * p.probed)
             for p in self.populations

@@ -7,8 +7,7 @@ import torch
 
 from paramsearch.discovery.curves import recipe
 from paramsearch.discovery.setting import Setting
-from paramsearch.probes.features import Features
-from paramsearch.probes.update_share import UpdateShare
+from paramsearch.probes.quantities import update_probes
 from paramsearch.rules.neutral import neutral
 from paramsearch.train.cost import COMPILE_SECONDS, GAIN
 from paramsearch.train.engine import train
@@ -128,7 +127,7 @@ def paces(setting: Setting, workload: Workload, members: int, seconds: float) ->
 
     return Paces(
         plain=pace(training(()), members, seconds),
-        probed=pace(training((UpdateShare(), Features())), members, seconds),
+        probed=pace(training(update_probes()), members, seconds),
         looking=pace(look, members, seconds),
     )
 

@@ -123,9 +123,10 @@ def verify(
         raise ParamsearchError(f"seeds must be at least 1; received {seeds}")
     same_model = arch is None and axis in found.searched
     searched = found.searched.get(axis, ()) if same_model and not held else ()
-    for other in (each for each in held or {} if each == axis or each not in model.axes):
-        allowed = ", ".join(name for name in model.axes if name != axis)
-        raise ParamsearchError(f"--with: received axis '{other}'; allowed: {allowed or 'none'}")
+    others = [name for name in model.axes if name != axis]
+    if wrong := [name for name in held or {} if name not in others]:
+        allowed = ", ".join(others) or "none"
+        raise ParamsearchError(f"--with: received axis '{wrong[0]}'; allowed: {allowed}")
     sizes = check_scales(scales, model.axes[axis], axis, searched, allow_searched)
     check_device(device)
     if command is None and arch is None:
@@ -219,9 +220,10 @@ def _only_axis(rule: Rule) -> str:
 
 def _rules(rule: Rule, baselines: Sequence[str], axes: Sequence[str]) -> dict[str, Rule]:
     """Give name -> rule, the rule to verify first; it is not its own baseline."""
-    for axis in (each for each in axes if each not in rule.axes):
+    if silent_on := [axis for axis in axes if axis not in rule.axes]:
         raise ParamsearchError(
-            f"rule '{rule.name}' says nothing about axis '{axis}'; it has {', '.join(rule.axes)}"
+            f"rule '{rule.name}' says nothing about axis '{silent_on[0]}'; it has "
+            f"{', '.join(rule.axes)}"
         )
     axis = axes[0]
     rules = {rule.name: rule}
