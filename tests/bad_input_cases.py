@@ -251,6 +251,7 @@ case("short budget", search("--budget", "0.001s"), "too few for one generation o
 case("held axis", verify("--with", "depht=8"), "--with: received axis 'depht'; allowed: depth")
 case("held size", verify("--with", "depth=big"), "--with takes AXIS=SIZE, as in depth=8; received")
 case("held unsaid", verify("--with", "depth=8"), "rule 'mup' says nothing about axis 'depth'")
+case("second axis", search("--axis", "width,hight"), "architecture 'mlp': unknown axis 'hight'")
 case("preference", search("--prefer", "both"), "prefer: received 'both'; allowed: limit, loss")
 case("target", search("--target-ratio", "1"), "target ratio: received 1; allowed: a number above")
 case("blind suggestion", search("--blind", "--suggest", "mup"), "a blind search sees no rule")

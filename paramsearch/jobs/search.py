@@ -126,9 +126,12 @@ def search(
     """
     named, declaring = declared(axis if isinstance(axis, str) else ",".join(axis))
     options = {**(options or {}), **declaring}
+    model = load_arch(arch, options) if isinstance(arch, str) else arch.having(options)
     axis, *others = named.split(",")
     if others:
         axes = (axis, *others)
+        for each in axes:
+            check_axis(model, each)
         words: Sequence[str] = (arch if isinstance(arch, str) else arch.name, named, optimizer)
         folder = _folder(out, words, resume)
         check_folder(folder)
@@ -161,8 +164,7 @@ def search(
             )
             for each in axes
         }
-        return join(found, load_arch(arch, options) if isinstance(arch, str) else arch, folder)
-    model = load_arch(arch, options) if isinstance(arch, str) else arch.having(options)
+        return join(found, model, folder)
     program = command_of(command, command_timeout, jobs)
     losses_alone = program is not None or of_training(model, axis)
     objective = objective or ("losses" if losses_alone else "transfer")
