@@ -41,7 +41,7 @@ class FakeEvaluator:
         start = [variable.start for variable in encoding.variables]
         return {"values": start, "measured": start}
 
-    def evaluate(self, rules, seeds, stage=None):
+    def evaluate(self, rules, seeds, stage=None, known=()):
         if self.stop_after is not None and len(self.calls) >= self.stop_after:
             raise KeyboardInterrupt
         self.calls.append((len(rules), tuple(seeds)))
@@ -69,6 +69,7 @@ class FakeEvaluator:
                 "losses": losses,
                 "survived": [[1.0] * len(seeds)] * len(LRS),
                 "center": 1,
+                "trained": len(LRS) * len(seeds),
                 "sharpness_steps": [1, 5],
                 "sharpness": [[1.0] * len(seeds), [2.0] * len(seeds)],
                 "probes": {

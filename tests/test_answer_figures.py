@@ -20,8 +20,9 @@ def answers(places=PLACES, prefer=None):
     return {**NAMES, "front": found.to_json(), "choice": choose(found, prefer).to_json()}
 
 
-def row(group, below, above, matters=True):
-    sides = [None if mean is None else {"mean": mean, "error": 0.02} for mean in (below, above)]
+def row(group, below, above, matters=True, at_least=False):
+    size = {"error": 0.02, "at_least": at_least}
+    sides = [None if mean is None else {"mean": mean, **size} for mean in (below, above)]
     shown = {"group": group, "quantity": "lr", "axis": "width", "value": -1.0, "offset": 0.25}
     return {**shown, "below": sides[0], "above": sides[1], "matters": matters}
 
@@ -94,6 +95,15 @@ def test_bars_stand_for_what_is_lost(kept):
     assert labels == [f"{name} LR ∝ width^-1" for name in ("hidden", "output", "input")]
     assert texts(kept[0]) == ["not within the bounds"]
     assert "2 of 3 exponents matter" in kept[0].get_suptitle()
+
+
+def test_lower_bounds_end_in_an_arrow(kept):
+    rows = [row("hidden", 0.8, 0.3, at_least=True), row("input", 0.1, 0.0)]
+    sensitivity_figure({**NAMES, "sensitivity": rows}, "x")
+    axes = kept[0].axes[0]
+    arrows = [float(line.get_xdata()[0]) for line in axes.lines if line.get_marker() == 5]
+    assert sorted(arrows) == pytest.approx([0.32, 0.82])
+    assert "arrows: at least" in axes.get_xlabel()
 
 
 def test_the_most_important_exponent_is_on_top(kept):

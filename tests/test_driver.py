@@ -1,5 +1,4 @@
 import itertools
-import math
 
 import pytest
 from fake_evaluator import FakeEvaluator
@@ -7,10 +6,8 @@ from fake_evaluator import FakeEvaluator
 from paramsearch import Rule
 from paramsearch.discovery.driver import Driver
 from paramsearch.discovery.encoding import Choices
-from paramsearch.discovery.evaluation import Evaluation
 from paramsearch.discovery.ledger import Ledger, key_of
 from paramsearch.discovery.nearest import nearest, published_rules
-from paramsearch.discovery.polish import Box, climb, intervals, is_better, is_tied, snap
 from paramsearch.discovery.progress import silent
 from paramsearch.discovery.proposer import SAMPLERS, Proposer, Sampling
 from paramsearch.discovery.settings import SearchSettings
@@ -49,10 +46,6 @@ def store(tmp_path):
     opened = Store(tmp_path / "trials.db")
     yield opened
     opened.close()
-
-
-def evaluation(*per_seed, spread=0.1):
-    return Evaluation(sum(per_seed) / len(per_seed), spread, per_seed, {}, [])
 
 
 @pytest.mark.parametrize("counts", [(5, 9), (1, 13, 2), (3,), (9, 14, 9)])
@@ -198,57 +191,3 @@ def test_published_rules_come_in_the_form_for_the_optimizer():
     assert published_rules("sgd", "width")["mup"].name == "mup-sgd"
     assert not [name for name in published_rules("adam", "width") if name.endswith("-sgd")]
     assert published_rules("adam", "nothing") == {}
-
-
-BEST = evaluation(1.0, 2.0, 3.0, spread=0.2)
-PAIRS = [  # a, better than BEST, tied with BEST
-    (evaluation(0.9, 1.9, 2.9), True, True),
-    (evaluation(1.0, 2.0, 3.0), False, True),
-    (evaluation(1.1, 2.2, 3.1), False, True),
-    (evaluation(1.5, 2.5, 3.5), False, False),
-    (evaluation(1.0, 2.0, 900.0), False, False),  # mean difference = standard error, yet no tie
-    (evaluation(0.0, 3.0, 3.0), False, True),
-]
-
-
-@pytest.mark.parametrize(("a", "better", "tied"), PAIRS)
-def test_paired_comparison(a, better, tied):
-    assert is_better(a, BEST) == better
-    assert is_tied(a, BEST) == tied
-
-
-def bowl(points, stage, number):
-    return [evaluation(d, d + 0.1, spread=0.3) for d in (math.dist(p, (3, 5)) for p in points)]
-
-
-def test_climb_walks_to_the_bottom():
-    point, best = climb(bowl, (9, 9), [(0, 0), (8, 8)], rounds=20)
-    assert point == (3, 5) and best.score == pytest.approx(0.05)
-
-
-def test_climb_is_bounded():
-    point, _ = climb(bowl, (90, 90), [(80, 80)], rounds=2)
-    assert point == (78, 78)
-
-
-def test_intervals_reach_as_far_as_the_tie():
-    def wide(points, stage, number):
-        return [evaluation(0.0 if abs(p[0] - 3) < 3 else 9.0, spread=0.3) for p in points]
-
-    assert intervals(wide, (9, 4), (3, 1)) == Box((1, 0), (5, 3), None)
-
-
-def test_intervals_notice_a_better_point_beyond_a_neighbour():
-    def two_steps(points, stage, number):
-        return [evaluation(-1.0 if p == (5,) else 0.0, spread=0.3) for p in points]
-
-    assert intervals(two_steps, (9,), (3,)).better == (5,)
-
-
-def test_snap_takes_fractions_only_where_they_are_free():
-    def slope(points, stage, number):
-        return [evaluation(abs(p[0] - 3) * 0.01 + abs(p[1] - 3), spread=0.1) for p in points]
-
-    point, _ = snap(slope, (3, 3), [[2, 4], [2, 4]])
-    assert point in [(2, 3), (4, 3)]
-    assert snap(slope, (3, 3), [[3], []])[0] == (3, 3)

@@ -78,7 +78,7 @@ def test_the_front_as_plain_data():
 def test_a_climb_by_loss_walks_downhill_and_tells_what_it_met():
     asked = []
 
-    def measure(points, stage, number):
+    def measure(points, stage, number, rival=None):
         asked.append((stage, number))
         return [evaluation(0.1 * abs(p[0] - 5) + 0.1 * abs(p[1] - 2)) for p in points]
 

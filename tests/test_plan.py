@@ -9,19 +9,23 @@ from test_evaluate import tiny, tracked
 
 from paramsearch.discovery.driver import Driver
 from paramsearch.discovery.evaluate import Evaluator
+from paramsearch.discovery.evaluation import Evaluation
 from paramsearch.discovery.ledger import Ledger
-from paramsearch.discovery.plan import Round, at_most, expected, plan_of
+from paramsearch.discovery.plan import at_most, expected
 from paramsearch.discovery.progress import silent
+from paramsearch.discovery.rounds import Round, plan_of
 from paramsearch.discovery.settings import SearchSettings
 from paramsearch.discovery.store import Store
 from paramsearch.rules.rule import Rule
 from paramsearch.rules.space import Space
 from paramsearch.score.objective import Objective
+from paramsearch.score.stage import Stage
 from paramsearch.tracing.trace import trace
 
 FEW = [Rule.load(name) for name in ("sp", "mup", "ntk")]
 COUNTS = [len(variable.values) for variable in ENCODING.variables]
 TRANSFER = Objective.load("transfer")
+ALL = ("loss", "probe_slopes", "lr_collapse", "sharpness_collapse")
 PLAIN = TRANSFER.model_copy(update={"stages": ()})
 
 
@@ -46,6 +50,26 @@ def evaluated(about):
 def test_dense_counts_are_exact(weights):
     about = weighing(tiny(step=0.5), **weights)
     assert evaluated(about) == plan_of([Round("search", 3, 2)], about.objective).member_steps
+
+
+def test_what_a_stage_measured_is_not_counted_again():
+    about = wide()
+    first = Stage(name="probes", terms=("loss", "probe_slopes"))
+    second = Stage(name="curves", terms=ALL, ratios=(2,))
+    rounds = [
+        Round("probes", 3, 2, stage=first),
+        Round("curves", 2, 2, stage=second, after=(first,)),
+        Round("search", 1, 2, after=(first, second)),
+    ]
+    evaluator = Evaluator(about, start=Rule.load("sp"))
+    found: list[list[Evaluation]] = []
+    for each, few in zip(rounds, (FEW, FEW[:2], FEW[:1]), strict=True):
+        known = [list(earlier) for earlier in zip(*(f[: len(few)] for f in found), strict=True)]
+        found.append(evaluator.evaluate(few, [0, 1], each.stage, known))
+    assert evaluator.member_steps == plan_of(rounds, about.objective).member_steps
+    (alone,) = Evaluator(about, start=Rule.load("sp")).evaluate(FEW[:1], [0, 1])
+    assert found[2][0].per_seed == pytest.approx(alone.per_seed, rel=1e-4)
+    assert found[2][0].terms == pytest.approx(alone.terms, rel=1e-4)
 
 
 def test_tracked_counts_are_between_one_rate_and_the_whole_window():

@@ -7,8 +7,8 @@ import torch
 from test_evaluate import tiny
 from test_plan import weighing
 
-from paramsearch.discovery.plan import Plan, Population, Round, plan_of
 from paramsearch.discovery.prediction import Prediction, predict, rounded, short
+from paramsearch.discovery.rounds import Plan, Population, Round, plan_of
 from paramsearch.discovery.timing import PASSES, Way, compile_seconds
 from paramsearch.errors import ParamsearchError
 from paramsearch.jobs.announce import announce

@@ -16,8 +16,8 @@ from paramsearch.discovery.progress import silent
 from paramsearch.discovery.race import Race, is_behind
 from paramsearch.discovery.store import Store
 from paramsearch.rules.rule import Rule
-from paramsearch.score.objective import WHOLE, Objective
-from paramsearch.score.stage import Stage
+from paramsearch.score.objective import Objective
+from paramsearch.score.stage import WHOLE, Stage
 
 STAGES = (Stage(name="cheap", terms=("loss",), seeds=1), Stage(name="dear", terms=("loss",)))
 ALL = ("loss", "probe_slopes", "lr_collapse", "sharpness_collapse")
@@ -27,7 +27,7 @@ FEW = [Rule.load(name) for name in ("sp", "mup", "ntk", "ntk-lazy")]
 class Staged(FakeEvaluator):
     """Early stages see a share of what a candidate costs."""
 
-    def evaluate(self, rules, seeds, stage=None):
+    def evaluate(self, rules, seeds, stage=None, known=()):
         share = {"dear": 0.8, "cheap": 0.4}.get(stage.name if stage else "", 1.0)
         whole = super().evaluate(rules, seeds)
         parts = [tuple(share * score for score in e.per_seed) for e in whole]
@@ -54,6 +54,21 @@ def test_who_cannot_win_stops_at_once(store):
     heats = race.run([near(d) for d in (0, 1, 4, 6)], 0)
     assert [heat.stage for heat in heats] == [WHOLE, "cheap", "cheap", "cheap"]
     assert heats[0].evaluation.score < min(heat.evaluation.score for heat in heats[1:])
+
+
+def test_at_most_half_go_on_from_a_stage(store):
+    evaluator = Staged()
+    evaluator.noise = 10.0  # nobody is known to be behind
+    Race(Ledger(evaluator, store), STAGES[1:], [0, 1]).run([near(d) for d in range(6)], 0)
+    assert evaluator.calls == [(6, (0, 1)), (1, (0, 1)), (2, (0, 1))]
+
+
+def test_who_stopped_is_told_as_what_the_best_one_would_make_of_it(store):
+    race = Race(Ledger(Staged(), store), STAGES[1:], [0, 1])
+    best, *others = race.run([near(d) for d in (1, 3, 5, 6)], 0)
+    assert best.told == best.evaluation.score
+    for heat in others:
+        assert heat.told == pytest.approx(heat.evaluation.score + 0.2 * best.evaluation.score)
 
 
 def test_a_later_stage_sees_more_seeds_of_fewer(store):
@@ -127,7 +142,7 @@ def test_every_stage_is_a_lower_bound_of_the_next(measured):
 def test_a_stage_measures_only_what_it_names(measured):
     found, counts = measured
     sizes = [[len(curve["lrs"]) for curve in stage[0].curves] for stage in found]
-    assert sizes == [[1, 1, 1], [5, 5, 1], [5, 5, 5]]
+    assert sizes == [[5, 1, 1], [5, 5, 1], [5, 5, 5]]  # the base is shared by all
     assert set(found[0][0].terms) == {"loss", "probe_slopes"}
     assert set(found[1][0].terms) == set(found[2][0].terms) == set(ALL)
     assert counts[1] < counts[2]

@@ -108,8 +108,11 @@ def _interval(entry: Mapping[str, Any]) -> str:
 def _cost(entry: Mapping[str, Any] | None) -> str:
     """Give what being off by a quarter costs, on the side where that is more."""
     sides = (entry["below"], entry["above"]) if entry else ()
-    means = [side["mean"] for side in sides if side is not None]
-    return f"{max(means):.2f}" if means else ""
+    known = [side for side in sides if side is not None]
+    if not known:
+        return ""
+    most = max(known, key=lambda side: side["mean"])
+    return f"{'≥ ' * most['at_least']}{most['mean']:.2f}"
 
 
 def _published(near: Mapping[str, Any] | None, group: str, quantity: str, axis: str) -> str:

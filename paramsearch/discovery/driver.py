@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from paramsearch.discovery.answers.answer import STAGE, Answer, answer, answers
 from paramsearch.discovery.answers.front import scored_by_loss
+from paramsearch.discovery.answers.limit import has_limit
 from paramsearch.discovery.answers.longer import Longer
 from paramsearch.discovery.answers.sensitivity import sensitivities
 from paramsearch.discovery.budget import Purse
@@ -16,14 +17,15 @@ from paramsearch.discovery.encoding import Point
 from paramsearch.discovery.evaluation import Evaluation
 from paramsearch.discovery.found import Found, Step
 from paramsearch.discovery.ledger import Ledger
-from paramsearch.discovery.polish import Measure, Polished, climb, intervals, snap
+from paramsearch.discovery.polish import Measure, Polished, climb, intervals, is_hopeless, snap
 from paramsearch.discovery.progress import Listener, Progress
 from paramsearch.discovery.proposer import Proposer, Sampling
 from paramsearch.discovery.race import Race
 from paramsearch.discovery.settings import SearchSettings
 from paramsearch.rules.rule import Rule
 from paramsearch.rules.space import Encoding
-from paramsearch.score.objective import WHOLE, Objective
+from paramsearch.score.objective import Objective
+from paramsearch.score.stage import WHOLE
 
 _STALE = 5  # generations without a new candidate after which the sampler has converged
 
@@ -87,8 +89,8 @@ class Driver:
         """
         self._purse = purse or Purse(settings.allowance, settings.generation)
         self._suggested = suggested
-        stages = objective.stages if objective else ()
-        self._race = Race(ledger, stages, settings.search_seeds())
+        self._stages = objective.stages if objective else ()
+        self._race = Race(ledger, self._stages, settings.search_seeds())
         self._answers = objective is not None and answers(objective)
         self._met: dict[Point, Evaluation] = {}
         self._settings = settings
@@ -146,7 +148,7 @@ class Driver:
             return Longer.from_json(found) if found else None
 
         return answer(
-            self._met,
+            {point: each for point, each in self._met.items() if has_limit(each)},
             best,
             start,
             [step.point for step in by_loss[:FINALISTS]],
@@ -179,13 +181,14 @@ class Driver:
         while stale < _STALE and (count := self._purse.next(len(steps))):
             points = proposer.ask(count)
             heats = self._race.run([self.rule(point) for point in points], generation)
-            proposer.tell([heat.evaluation.score for heat in heats])
+            proposer.tell([heat.told for heat in heats])
             first = {p: h for p, h in zip(points, heats, strict=True) if p not in seen}
             new = [Step(h.trial, generation, p, h.evaluation, h.stage) for p, h in first.items()]
             steps += new
             seen |= set(first)
             generation, stale = generation + 1, 0 if new else stale + 1
-            self._tell("search", len(steps), self._purse.total, [s.evaluation for s in new])
+            whole = [step.evaluation for step in new if step.stage == WHOLE]
+            self._tell("search", len(steps), self._purse.total, whole)
         self._purse.close(len(steps))
         return steps
 
@@ -206,24 +209,39 @@ class Driver:
         """Give the rule at a grid point, named after what was asked."""
         return self._encoding.rule(point, self._name)
 
-    def _measure(self, points: Sequence[Point], stage: str, number: int) -> list[Evaluation]:
-        rules = [self.rule(point) for point in points]
-        seeds = self._settings.final_seeds()
-        results = self._ledger.measure(rules, seeds, stage, number)
-        evaluations = [result.evaluation for result in results]
-        self._met.update(zip(points, evaluations, strict=True))
-        self._tell(stage, self._ledger.trials, None, evaluations)
-        return evaluations
+    def _measure(
+        self, points: Sequence[Point], stage: str, number: int, rival: Evaluation | None = None
+    ) -> list[Evaluation]:
+        """Measure points on the seeds of the polish; what is hopeless stops at a cheap stage."""
+        found: dict[Point, Evaluation] = {}
+        left = list(dict.fromkeys(points))
+        for part in (*(self._stages if rival else ()), None):
+            if not left:
+                break
+            rules = [self.rule(point) for point in left]
+            results = self._ledger.measure(rules, self._settings.final_seeds(), stage, number, part)
+            evaluations = [result.evaluation for result in results]
+            found |= dict(zip(left, evaluations, strict=True))
+            self._tell(stage, self._ledger.trials, None, evaluations if part is None else ())
+            left = [p for p in left if rival and not is_hopeless(found[p], rival)]
+        self._met |= found
+        return [found[point] for point in points]
 
-    def _losses(self, points: Sequence[Point], stage: str, number: int) -> list[Evaluation]:
+    def _losses(
+        self, points: Sequence[Point], stage: str, number: int, rival: Evaluation | None = None
+    ) -> list[Evaluation]:
         """Measure loss and probes alone, on the seeds of the polish."""
+        del rival  # there is no cheaper stage
         rules, seeds = [self.rule(point) for point in points], self._settings.final_seeds()
         results = self._ledger.measure(rules, seeds, stage, number, STAGE)
         self._listen(Progress(stage, self._ledger.trials, None, self._best))
         return [result.evaluation for result in results]
 
-    def _by_loss(self, points: Sequence[Point], stage: str, number: int) -> list[Evaluation]:
+    def _by_loss(
+        self, points: Sequence[Point], stage: str, number: int, rival: Evaluation | None = None
+    ) -> list[Evaluation]:
         """Measure points and score them by their loss alone."""
+        del rival  # there is no cheaper stage
         return [scored_by_loss(each) for each in self._losses(points, stage, number)]
 
     def _baselines(self) -> dict[str, Evaluation]:

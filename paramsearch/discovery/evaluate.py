@@ -4,29 +4,27 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from paramsearch.discovery.answers.longer import train_longer
+from paramsearch.discovery.at_scale import AtScale
 from paramsearch.discovery.base_curve import BASE_SEEDS, base_curve
-from paramsearch.discovery.curves import shaped, train_members, workload_at
+from paramsearch.discovery.curves import train_members, workload_at
 from paramsearch.discovery.evaluation import BaseCurve, Evaluation
-from paramsearch.discovery.points import Points, rows
-from paramsearch.discovery.probed import probes_for
+from paramsearch.discovery.points import Points
 from paramsearch.discovery.progress import Watch
+from paramsearch.discovery.recorded import recorded
 from paramsearch.discovery.setting import Setting
 from paramsearch.discovery.solver.base_rate import STEPS, BaseRate
 from paramsearch.discovery.solver.solve import solve_axis
 from paramsearch.discovery.solver.table import solution_json
-from paramsearch.discovery.tracking import around, track
 from paramsearch.errors import ParamsearchError
 from paramsearch.rules.encoding import Encoding
 from paramsearch.rules.neutral import neutral
 from paramsearch.rules.rule import Rule
 from paramsearch.score.curve import Optimum, optimum
 from paramsearch.score.measured import Measured
-from paramsearch.score.stage import Stage
+from paramsearch.score.stage import WHOLE, Stage
 from paramsearch.train.outcome import Outcome
 from paramsearch.train.population import Member
 from paramsearch.train.probe import Probe
@@ -68,7 +66,7 @@ class Evaluator:
         self._work = work
         self._base: BaseCurve | None = None
         self._references: list[float] | None = None
-        self._measured_base: dict[tuple[tuple[int, ...], str | None], Measured] = {}
+        self._measured_base: dict[tuple[int, ...], Measured] = {}
         # At ratio 1 every rule is the same model, so one that says nothing stands for all.
         self._neutral = neutral(setting.optimizer, [setting.axis])
 
@@ -88,7 +86,11 @@ class Evaluator:
         return self._base
 
     def evaluate(
-        self, rules: Sequence[Rule], seeds: Sequence[int], stage: Stage | None = None
+        self,
+        rules: Sequence[Rule],
+        seeds: Sequence[int],
+        stage: Stage | None = None,
+        known: Sequence[Sequence[Evaluation]] = (),
     ) -> list[Evaluation]:
         """Train and score rules, all as one population per scale.
 
@@ -96,6 +98,8 @@ class Evaluator:
             rules: The rules.
             seeds: Seeds of the initial parameters, the same for every rule.
             stage: Which part of the objective is measured; all of it by default.
+            known: Evaluations of each rule at other stages with the same seeds, which are not
+                trained again; none by default.
 
         Returns:
             One evaluation per rule.
@@ -104,12 +108,13 @@ class Evaluator:
             ParamsearchError: A rule does not match a tensor, or the base model does not train.
         """
         objective = self.setting.objective.at(stage)
-        ratios = objective.fidelity.ratios
-        base = self._at_base(tuple(seeds), stage)
+        base = self._at_base(tuple(seeds))
+        before = [[recorded(evaluation) for evaluation in earlier] for earlier in known]
         by_ratio: list[list[Measured]] = []
         guesses = [self.base().center] * len(rules)
-        for ratio in ratios[1:]:
-            by_ratio.append(self._measure(ratio, rules, seeds, guesses, stage))
+        for place, ratio in enumerate(objective.fidelity.ratios[1:], start=1):
+            curves = [[each[place] for each in earlier] for earlier in before]
+            by_ratio.append(self._at(ratio).measure(rules, seeds, guesses, stage, curves))
             optima = [optimum(measured.lrs.tolist(), measured.losses) for measured in by_ratio[-1]]
             guesses = [o.lr if o else guess for o, guess in zip(optima, guesses, strict=True)]
         evaluations: list[Evaluation] = []
@@ -119,7 +124,13 @@ class Evaluator:
             plain = [measured.to_json() for measured in curves]
             evaluations.append(
                 Evaluation(
-                    score.total, score.spread, score.per_seed, score.terms, plain, score.slopes
+                    score=score.total,
+                    spread=score.spread,
+                    per_seed=score.per_seed,
+                    terms=score.terms,
+                    curves=plain,
+                    slopes=score.slopes,
+                    stage=stage.name if stage else WHOLE,
                 )
             )
         return evaluations
@@ -179,103 +190,21 @@ class Evaluator:
         """Optimum of a rule at one scale within the window of learning rates, None if none."""
         if rule is None:
             return None
-        center, points = self.base().center, Points()
-        self._fill(points, ratio, [rule], range(BASE_SEEDS), [guess])
-        lrs, known = self.setting.objective.fidelity.lr.around(center), sorted(points)
+        scale, points = self._at(ratio), Points()
+        scale.fill(points, [rule], range(BASE_SEEDS), [guess])
+        lrs, known = scale.lrs, sorted(points)
         return optimum([lrs[k] for _, k in known], np.stack([points[point][0] for point in known]))
 
-    def _at_base(self, seeds: tuple[int, ...], stage: Stage | None) -> Measured:
-        key = seeds, stage and stage.name
-        if key not in self._measured_base:
+    def _at_base(self, seeds: tuple[int, ...]) -> Measured:
+        """Measure the base once for all rules and stages."""
+        if seeds not in self._measured_base:
             guess = [self.base().center]
-            self._measured_base[key] = self._measure(1, [self._neutral], seeds, guess, stage)[0]
-        return self._measured_base[key]
+            (found,) = self._at(1).measure([self._neutral], seeds, guess, None)
+            self._measured_base[seeds] = found
+        return self._measured_base[seeds]
 
-    def _measure(
-        self,
-        ratio: int,
-        rules: Sequence[Rule],
-        seeds: Sequence[int],
-        guesses: Sequence[float],
-        stage: Stage | None,
-    ) -> list[Measured]:
-        """Train rules x learning rates x seeds at one scale; probe at the base optimum.
-
-        What the objective does not weigh, and what is not of the stage, is not measured.
-        """
-        objective = self.setting.objective.at(stage)
-        fidelity = objective.fidelity
-        center = self.base().center
-        lrs = np.asarray(fidelity.lr.around(center))
-        middle = len(lrs) // 2
-        weights = objective.weights
-        steps = fidelity.sharpness_steps() if weights.sharpness_collapse else []
-        probes = probes_for(weights, center, steps)
-        points, probed = Points(), dict[str, Tensor]()
-        if probes:
-            at_center = [(rule, middle) for rule in range(len(rules))]
-            members = [Member(rule, center, seed) for rule, _ in at_center for seed in seeds]
-            outcome = self._train(ratio, rules, members, probes)
-            points, probed = rows(at_center, outcome), dict(outcome.probes)
-        only = [middle] if stage and not stage.measures_curve(ratio) else None
-        self._fill(points, ratio, rules, seeds, guesses, only)
-        unmeasured = torch.empty(len(rules), len(seeds), 0)
-        sharpness = probed.pop("critical_sharpness", unmeasured)
-        sharpness = shaped(sharpness, len(rules), len(seeds), len(steps)).transpose(0, 2, 1)
-        values = {n: shaped(v, len(rules), len(seeds)) for n, v in probed.items()}
-        found: list[Measured] = []
-        for index in range(len(rules)):
-            known = sorted(k for rule, k in points if rule == index)
-            found.append(
-                Measured(
-                    scale=self.setting.base_scale * ratio,
-                    ratio=float(ratio),
-                    lrs=lrs[known],
-                    losses=np.stack([points[index, k][0] for k in known]),
-                    survived=np.stack([points[index, k][1] for k in known]),
-                    center=known.index(middle),
-                    steps=np.asarray(steps),
-                    sharpness=sharpness[index],
-                    probes={name: value[index] for name, value in values.items()},
-                )
-            )
-        return found
-
-    def _fill(
-        self,
-        points: Points,
-        ratio: int,
-        rules: Sequence[Rule],
-        seeds: Sequence[int],
-        guesses: Sequence[float],
-        only: Sequence[int] | None = None,
-    ) -> None:
-        """Add the points of the window that are not there: all, or those around the optima.
-
-        Guesses of the optima are learning rates, as found at the next smaller ratio; ``only``
-        names the points that are wanted, where these are not the whole curve.
-        """
-        grid = self.setting.objective.fidelity.lr
-        lrs = grid.around(self.base().center)
-
-        def add(wanted: Sequence[tuple[int, int]]) -> Array:
-            fresh = [point for point in wanted if point not in points]
-            if not fresh:
-                return np.stack([points[point][0] for point in wanted])
-            members = [Member(rule, lrs[k], seed) for rule, k in fresh for seed in seeds]
-            points.update(rows(fresh, self._train(ratio, rules, members)))
-            return np.stack([points[point][0] for point in wanted])
-
-        everything = range(len(lrs))
-        if only is not None or grid.mode == "dense":
-            chosen = everything if only is None else only
-            add([(rule, k) for rule in range(len(rules)) for k in chosen])
-            return
-        nearest = [int(np.argmin(np.abs(np.log2(lrs) - np.log2(guess)))) for guess in guesses]
-        jump = ratio / max(
-            (r for r in self.setting.objective.fidelity.ratios if r < ratio), default=1
-        )
-        track(add, [[len(lrs) // 2, *around(k, jump)] for k in nearest], everything)
+    def _at(self, ratio: int) -> AtScale:
+        return AtScale(self.setting, ratio, self.base().center, self._train)
 
     def _train(
         self,

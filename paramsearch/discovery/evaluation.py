@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from paramsearch.score.stage import WHOLE
+
 
 @dataclass(frozen=True)
 class BaseCurve:
@@ -36,6 +38,8 @@ class Evaluation:
         terms: Unweighted terms of the objective.
         curves: What was measured at each scale, base first, as plain data.
         slopes: "<probe>/<group>" -> slope against the log ratio, those that should be zero.
+        stage: Which part of the objective was measured; of the whole score, that of a part is a
+            lower bound.
     """
 
     score: float
@@ -44,6 +48,7 @@ class Evaluation:
     terms: dict[str, float]
     curves: list[dict[str, Any]]
     slopes: dict[str, float] = field(default_factory=dict[str, float])
+    stage: str = WHOLE
 
     def to_json(self) -> dict[str, Any]:
         """Give plain data."""
@@ -59,4 +64,5 @@ class Evaluation:
             terms=data["terms"],
             curves=data["curves"],
             slopes=data["slopes"],
+            stage=data["stage"],
         )

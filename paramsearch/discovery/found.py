@@ -9,7 +9,7 @@ from paramsearch.discovery.encoding import Point
 from paramsearch.discovery.evaluation import Evaluation
 from paramsearch.discovery.polish import Polished
 from paramsearch.rules.rule import Rule
-from paramsearch.score.objective import WHOLE
+from paramsearch.score.stage import WHOLE
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from paramsearch.discovery.evaluation import Evaluation
 from paramsearch.discovery.files import plain
-from paramsearch.discovery.store import Store
+from paramsearch.discovery.store import Store, Trial
 from paramsearch.rules.encoding import Encoding
 from paramsearch.rules.group import Group
 from paramsearch.rules.rule import Rule
@@ -23,9 +23,16 @@ class Evaluates(Protocol):
         ...
 
     def evaluate(
-        self, rules: Sequence[Rule], seeds: Sequence[int], stage: Stage | None = None
+        self,
+        rules: Sequence[Rule],
+        seeds: Sequence[int],
+        stage: Stage | None = None,
+        known: Sequence[Sequence[Evaluation]] = (),
     ) -> list[Evaluation]:
-        """Train the candidates as far as a stage asks, and give their evaluations in order."""
+        """Train the candidates as far as a stage asks, and give their evaluations in order.
+
+        ``known`` holds what was measured of each at other stages, on the same seeds.
+        """
         ...
 
     def solve(self, encoding: Encoding, seeds: Sequence[int]) -> dict[str, Any]:
@@ -62,6 +69,13 @@ def key_of(rule: Rule, seeds: Sequence[int], stage: Stage | None = None) -> str:
     return json.dumps(content, sort_keys=True, separators=(",", ":"))
 
 
+def _at_any_stage(key: str) -> str:
+    """Give the key of a candidate and its seeds, whatever the stage."""
+    content = json.loads(key)
+    content.pop("stage", None)
+    return json.dumps(content, sort_keys=True, separators=(",", ":"))
+
+
 def _nonzero(group: Group) -> dict[str, dict[str, float]]:
     """Give the exponents to 9 digits, so that sums taken in another order give the same key."""
     return {
@@ -95,8 +109,10 @@ class Ledger:
         """
         self._evaluator = evaluator
         self._store = store
-        self._known = {trial.key: trial for trial in store.trials()}
+        self._known: dict[str, Trial] = {}
+        self._stages: dict[str, list[Trial]] = {}
         self._used: dict[str, Evaluation] = {}
+        self._read(store.trials())
         self._base: dict[str, Any] | None = store.get("base")
         self._solution: dict[str, Any] | None = store.get("solution")
 
@@ -131,22 +147,20 @@ class Ledger:
     def members(self, lengthened: bool = False) -> int:
         """Count the training runs behind all that this run has asked for, whenever they were made.
 
-        The base scale is the same for every candidate: its curve counts once per set of seeds and
-        stage.
+        The base scale is the same for every candidate: its curve counts once per set of seeds.
 
         Args:
             lengthened: Whether a run at ratio m counts as m, as it makes m times the steps.
         """
         count = _size(self.base()["losses"])
-        shared: set[str] = set()
+        shared: set[tuple[int, ...]] = set()
         for key, evaluation in self._used.items():
             first, *others = evaluation.curves
             for curve in others:
-                count += _size(curve["losses"]) * (round(curve["ratio"]) if lengthened else 1)
-            content = json.loads(key)
-            measured = str((content["seeds"], content.get("stage")))
-            count += 0 if measured in shared else _size(first["losses"])
-            shared.add(measured)
+                count += curve["trained"] * (round(curve["ratio"]) if lengthened else 1)
+            seeds = tuple(json.loads(key)["seeds"])
+            count += 0 if seeds in shared else first["trained"]
+            shared.add(seeds)
         return count
 
     def measure(
@@ -191,12 +205,19 @@ class Ledger:
     ) -> None:
         keys = list(missing)
         self._store.begin(generation, why, keys)
-        evaluations = self._evaluator.evaluate(list(missing.values()), seeds, stage)
+        earlier = [self._stages.get(_at_any_stage(key), []) for key in keys]
+        known = [[Evaluation.from_json(trial.result) for trial in trials] for trials in earlier]
+        evaluations = self._evaluator.evaluate(list(missing.values()), seeds, stage, known)
         scores = [float(evaluation.score) for evaluation in evaluations]
         assert all(map(math.isfinite, scores)), "the evaluator promises finite scores"
         self._store.finish(keys, scores, [evaluation.to_json() for evaluation in evaluations])
         last = max((trial.id for trial in self._known.values()), default=0)
-        self._known.update({trial.key: trial for trial in self._store.trials(after=last)})
+        self._read(self._store.trials(after=last))
+
+    def _read(self, trials: Sequence[Trial]) -> None:
+        for trial in trials:
+            self._known[trial.key] = trial
+            self._stages.setdefault(_at_any_stage(trial.key), []).append(trial)
 
 
 def _size(losses: Sequence[Sequence[float]]) -> int:

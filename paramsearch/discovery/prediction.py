@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from paramsearch.discovery.curves import recipe, workload_at
-from paramsearch.discovery.plan import Plan, Population, lengthened
 from paramsearch.discovery.probed import probes_for
+from paramsearch.discovery.rounds import Plan, Population, lengthened
 from paramsearch.discovery.setting import Setting
 from paramsearch.discovery.timing import PASSES, Paces, Way, compile_seconds, paces
 from paramsearch.probes.attention import attends

@@ -1,4 +1,4 @@
-"""Evaluate a generation stage by stage; a candidate that is known to be worse stops early.
+"""Evaluate a generation stage by stage; what is known to be worse, or is not promising, stops.
 
 At every stage of the objective a candidate's score is a lower bound of its whole one. With ``d``
 the per-seed differences between that bound and the whole score of the best candidate so far, over
@@ -7,19 +7,26 @@ their n common seeds, a candidate stops when
     mean(d) > 2 max(std(d) / sqrt(n), spread),
 
 where ``spread`` is the standard error of the best one's score: what it is known to lose is more
-than chance explains, whatever the later stages would say. Its bound is the score that the sampler
-is told, which is above that of the best, as its score is.
+than chance explains, whatever the later stages would say. Of the others at most half go on from
+each stage, those with the lowest scores, as in successive halving (Jamieson and Talwalkar 2016,
+arXiv 1502.07943).
+
+The sampler is told whole scores; of a candidate that stopped, its score at the stage plus what the
+later stages added to the score of the best candidate.
 """
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from paramsearch.discovery.evaluation import Evaluation
 from paramsearch.discovery.ledger import Ledger
 from paramsearch.discovery.paired import SURE, gap
 from paramsearch.rules.rule import Rule
-from paramsearch.score.objective import WHOLE
-from paramsearch.score.stage import Stage
+from paramsearch.score.stage import WHOLE, Stage
+
+KEPT = 0.5
+"""Largest share of a generation that goes on from each stage to the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +37,13 @@ class Heat:
         trial: Number of its last evaluation in the store.
         evaluation: The last one.
         stage: Name of the stage it belongs to, ``whole`` for a candidate that came through.
+        told: Score that the sampler is told.
     """
 
     trial: int
     evaluation: Evaluation
     stage: str
+    told: float
 
     @property
     def whole(self) -> bool:
@@ -74,6 +83,7 @@ class Race:
         self._stages = stages
         self._seeds = seeds
         self._best: Evaluation | None = None
+        self._best_at: dict[str, Evaluation] = {}  # the same candidate at every stage
 
     def run(self, rules: Sequence[Rule], generation: int) -> list[Heat]:
         """Evaluate candidates as far as each comes.
@@ -86,20 +96,38 @@ class Race:
             One per candidate, in order.
         """
         heats: dict[int, Heat] = {}
-        alive = list(range(len(rules)))
+        alive, room = list(range(len(rules))), float(len(rules))
         for stage in self._stages:
             heats |= self._heats(rules, alive, generation, stage)
-            best = self._best
-            if best is None:  # the first leader is the best of the first stage
+            if self._best is None:  # the first leader is the best of the first stage
                 first = min(alive, key=lambda index: heats[index].evaluation.score)
-                best = self._heats(rules, [first], generation, None)[first].evaluation
-                self._best = best
-            alive = [i for i in alive if not is_behind(heats[i].evaluation, best)]
-        heats |= self._heats(rules, alive, generation, None)
-        whole = [heats[i].evaluation for i in alive]
-        known = whole if self._best is None else [self._best, *whole]
-        self._best = min(known, key=lambda evaluation: evaluation.score)
-        return [heats[index] for index in range(len(rules))]
+                self._lead(rules[first], generation)
+            assert self._best is not None
+            best, room = self._best, room * KEPT
+            able = [i for i in alive if not is_behind(heats[i].evaluation, best)]
+            able.sort(key=lambda index: heats[index].evaluation.score)
+            alive = sorted(able[: max(1, math.ceil(room))])
+        whole = self._heats(rules, alive, generation, None)
+        heats |= whole
+        leader = min(alive, key=lambda index: heats[index].evaluation.score, default=None)
+        if leader is not None:
+            score = whole[leader].evaluation.score
+            if self._best is None or score < self._best.score:
+                self._lead(rules[leader], generation)
+        return [self._told(heats[index]) for index in range(len(rules))]
+
+    def _lead(self, rule: Rule, generation: int) -> None:
+        """Let a candidate lead; what later stages add to its score is measured with it."""
+        for stage in self._stages:
+            found = self._heats([rule], [0], generation, stage)
+            self._best_at[stage.name] = found[0].evaluation
+        self._best = self._heats([rule], [0], generation, None)[0].evaluation
+
+    def _told(self, heat: Heat) -> Heat:
+        if heat.whole or self._best is None:
+            return heat
+        rest = self._best.score - self._best_at[heat.stage].score
+        return replace(heat, told=heat.evaluation.score + rest)
 
     def _heats(
         self, rules: Sequence[Rule], alive: Sequence[int], generation: int, stage: Stage | None
@@ -112,6 +140,6 @@ class Race:
         found = self._ledger.measure(some, seeds, why, generation, stage)
         name = stage.name if stage else WHOLE
         return {
-            index: Heat(result.trial, result.evaluation, name)
+            index: Heat(result.trial, result.evaluation, name, result.evaluation.score)
             for index, result in zip(alive, found, strict=True)
         }

@@ -19,10 +19,11 @@ _QUANTITIES = {"lr": "LR"}
 
 
 class Size(TypedDict):
-    """Mean and standard error of a loss of score."""
+    """Mean and standard error of a loss of score, or of what it is at least."""
 
     mean: float
     error: float
+    at_least: bool
 
 
 class Row(TypedDict):
@@ -80,6 +81,9 @@ def _bar(axes: Axes, place: int, row: Row, side: str) -> None:
         xerr=size["error"],
         error_kw={"ecolor": INK, "elinewidth": 1.0, "capsize": 2.0},
     )
+    if size["at_least"]:
+        tip = size["mean"] + size["error"]
+        axes.plot(tip, place + shift, marker=5, markersize=6, color=INK, clip_on=False)
 
 
 def _frame(axes: Axes, rows: Sequence[Row]) -> None:
@@ -101,6 +105,7 @@ def _frame(axes: Axes, rows: Sequence[Row]) -> None:
     for side, sign in (("below", "lower"), ("above", "higher")):
         axes.barh(0, 0, color=_SIDES[side][0], label=f"exponent {by} {sign}")
     unit = f"score lost (logarithmic beyond {_LINEAR:g})" if high > _LINEAR else "score lost"
+    unit += "; arrows: at least" if any(size["at_least"] for size in sizes) else ""
     dress(axes, "Score lost when one exponent is off, the others held", unit, "")
     axes.grid(False, axis="y")
     axes.axvline(0, color=INK, linewidth=1.0)

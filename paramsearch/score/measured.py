@@ -23,6 +23,7 @@ class Measured:
         steps: Steps at which sharpness was measured, (T,).
         sharpness: Critical sharpness, NaN where undetermined, (T, seeds).
         probes: "<probe>/<group>" -> values, (seeds,).
+        trained: Members trained for it; what an earlier stage had measured is not.
     """
 
     scale: int
@@ -34,6 +35,7 @@ class Measured:
     steps: Array
     sharpness: Array
     probes: dict[str, Array]
+    trained: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Give plain lists, with null for what is not finite."""
@@ -47,6 +49,7 @@ class Measured:
             "sharpness_steps": self.steps.tolist(),
             "sharpness": _plain(self.sharpness),
             "probes": {name: _plain(values) for name, values in self.probes.items()},
+            "trained": self.trained,
         }
 
 

@@ -18,11 +18,8 @@ from paramsearch.score.collapse import (
 )
 from paramsearch.score.fidelity import Fidelity, Strict
 from paramsearch.score.measured import Measured
-from paramsearch.score.stage import Stage
+from paramsearch.score.stage import WHOLE, Stage
 from paramsearch.score.weights import Weights as Weights
-
-WHOLE = "whole"
-"""Name of the last stage, at which everything is measured."""
 
 
 @dataclass(frozen=True, slots=True)

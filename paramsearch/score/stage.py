@@ -7,6 +7,9 @@ from pydantic import Field
 from paramsearch.score.fidelity import Strict
 from paramsearch.score.weights import Term
 
+WHOLE = "whole"
+"""Name of the last stage, at which everything is measured."""
+
 
 class Stage(Strict):
     """What is measured of a candidate at a stage, and thereby how much its score is at least.

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from paramsearch.discovery.answers.limit import Limit, limit_of
-from paramsearch.discovery.answers.recorded import recorded
 from paramsearch.discovery.encoding import Point
 from paramsearch.discovery.evaluation import Evaluation
 from paramsearch.discovery.ledger import key_of
 from paramsearch.discovery.paired import Gap, gap, mean_of
 from paramsearch.discovery.polish import Measure, climb
+from paramsearch.discovery.recorded import recorded
 from paramsearch.probes.quantities import counted_slopes
 from paramsearch.rules.rule import Rule
 from paramsearch.score.collapse import WORST_LOG_LOSS, probe_slopes, transferred_loss
@@ -209,8 +209,10 @@ def climb_by_loss(
     """
     met: dict[Point, Evaluation] = {}
 
-    def by_loss(points: Sequence[Point], stage: str, number: int) -> list[Evaluation]:
-        del stage
+    def by_loss(
+        points: Sequence[Point], stage: str, number: int, rival: Evaluation | None = None
+    ) -> list[Evaluation]:
+        del stage, rival
         found = measure(points, "loss", number)
         met.update(zip(points, found, strict=True))
         scored = [scored_by_loss(evaluation, references) for evaluation in found]

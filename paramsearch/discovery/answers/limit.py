@@ -19,9 +19,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from paramsearch.discovery.answers.recorded import recorded
 from paramsearch.discovery.evaluation import Evaluation
 from paramsearch.discovery.paired import SURE, Gap, mean_of
+from paramsearch.discovery.recorded import recorded
 from paramsearch.errors import ParamsearchError
 from paramsearch.score.collapse import probe_slopes
 

@@ -15,6 +15,23 @@ OFFSET = 0.25
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """What the score loses when one exponent is moved to one side.
+
+    Attributes:
+        lost: Paired over seeds.
+        at_least: Whether it is a lower bound, as the rest of the score was not measured.
+    """
+
+    lost: Gap
+    at_least: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Give plain data."""
+        return {**self.lost.to_json(), "at_least": self.at_least}
+
+
+@dataclass(frozen=True, slots=True)
 class Sensitivity:
     """What the score loses when one exponent is moved, the others held.
 
@@ -22,26 +39,26 @@ class Sensitivity:
         variable: The exponent.
         value: Its value in the rule.
         offset: How far it is moved: the multiple of its grid step that is nearest to 1/4.
-        below: Score lost when it is that much lower, paired over seeds; None outside the bounds.
+        below: What is lost when it is that much lower; None outside the bounds.
         above: When it is that much higher.
     """
 
     variable: Variable
     value: float
     offset: float
-    below: Gap | None
-    above: Gap | None
+    below: Cost | None
+    above: Cost | None
 
     @property
     def most(self) -> float:
         """The larger of both losses."""
-        return max((side.mean for side in (self.below, self.above) if side), default=0.0)
+        return max((side.lost.mean for side in (self.below, self.above) if side), default=0.0)
 
     @property
     def matters(self) -> bool:
         """Whether the score gets worse on some side, beyond what the seeds explain."""
         sides = (side for side in (self.below, self.above) if side)
-        return any(side.word(LOSS_FLOOR) == "higher" for side in sides)
+        return any(side.lost.word(LOSS_FLOOR) == "higher" for side in sides)
 
     def to_json(self) -> dict[str, Any]:
         """Give plain data."""
@@ -63,8 +80,7 @@ def sensitivities(
     """Move every exponent of a rule by a quarter to either side, and measure what that costs.
 
     Args:
-        measure: Evaluates grid points on common seeds at the whole objective; called once, with
-            stage ``sensitivity``.
+        measure: Evaluates grid points on common seeds; called with stage ``sensitivity``.
         variables: The free exponents.
         point: The rule's grid indices.
 
@@ -77,14 +93,15 @@ def sensitivities(
         for side in (-1, 1)
         if (moved := _moved(variables, point, index, side * _steps(variable))) is not None
     }
-    best, *others = measure([point, *moves.values()], "sensitivity", 0)
+    (best,) = measure([point], "sensitivity", 0)
+    others = measure(list(moves.values()), "sensitivity", 0, best)
     lost = {move: _lost(found, best) for move, found in zip(moves, others, strict=True)}
     found = [_of(variable, point, index, lost) for index, variable in enumerate(variables)]
     return sorted(found, key=lambda sensitivity: -sensitivity.most)
 
 
 def _of(
-    variable: Variable, point: Point, index: int, lost: Mapping[tuple[int, int], Gap]
+    variable: Variable, point: Point, index: int, lost: Mapping[tuple[int, int], Cost]
 ) -> Sensitivity:
     return Sensitivity(
         variable,
@@ -107,5 +124,5 @@ def _moved(variables: Sequence[Variable], point: Point, index: int, by: int) -> 
     return (*point[:index], to, *point[index + 1 :])
 
 
-def _lost(found: Evaluation, best: Evaluation) -> Gap:
-    return gap(found.per_seed, best.per_seed)
+def _lost(found: Evaluation, best: Evaluation) -> Cost:
+    return Cost(gap(found.per_seed, best.per_seed), found.stage != best.stage)

@@ -1,0 +1,154 @@
+"""Rounds of candidates, and the populations of members that train for them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from paramsearch.discovery.base_curve import BASE_SEEDS
+from paramsearch.discovery.settings import SOLVE_SEEDS
+from paramsearch.discovery.solver.base_rate import STEPS
+from paramsearch.discovery.tracking import across
+from paramsearch.score.fidelity import LrGrid
+from paramsearch.score.objective import Objective
+from paramsearch.score.stage import Stage
+
+TRACKED = (3.5, 1.0)
+"""Learning rates of a tracked curve, means over a search: in its first round, and later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Candidates that are evaluated together.
+
+    Attributes:
+        why: ``search`` or the name of a stage before it, ``polish``, ``interval``, ``baseline``.
+        rules: How many candidates.
+        seeds: Of each.
+        times: How many such rounds; a fraction where that is an expectation.
+        stage: Which part of the objective is measured; None for all.
+        after: Stages whose results are there already.
+    """
+
+    why: str
+    rules: int
+    seeds: int
+    times: float = 1.0
+    stage: Stage | None = None
+    after: tuple[Stage, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """Members that train together at one scale.
+
+    Attributes:
+        ratio: The scale over the base.
+        probed: Whether probes watch them.
+        members: How many they are.
+        times: How many such populations there are, about.
+        sharp: Whether critical sharpness is among the probes.
+    """
+
+    ratio: int
+    probed: bool
+    members: int
+    times: float = 1.0
+    sharp: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that a search trains.
+
+    Attributes:
+        rounds: What is evaluated, in order.
+        populations: What trains for it, the base curve and the references included.
+        steps: Of every member.
+    """
+
+    rounds: tuple[Round, ...]
+    populations: tuple[Population, ...]
+    steps: int
+
+    @property
+    def trials(self) -> float:
+        """Candidates evaluated."""
+        return sum(r.rules * r.times for r in self.rounds)
+
+    @property
+    def member_steps(self) -> float:
+        """Updates of all training runs."""
+        return self.steps * sum(p.members * p.times for p in self.populations)
+
+
+def plan_of(
+    rounds: Sequence[Round], objective: Objective, probings: tuple[float, float] = (0.0, 0.0)
+) -> Plan:
+    """Give everything that is trained for rounds of candidates, and by the solver.
+
+    Args:
+        rounds: What is evaluated.
+        objective: Says what is trained for a candidate.
+        probings: Rules that the solver probes at the second scale and at each beyond, in shorter
+            runs; at the base all rules are the same.
+    """
+    fidelity = objective.fidelity
+    rounds = [r for r in rounds if r.rules and r.times]
+    populations = [Population(1, False, round(n * BASE_SEEDS)) for n in _base(fidelity.lr)]
+    for count in dict.fromkeys(r.seeds for r in rounds):
+        populations += _curves(1, Round("base", 1, count), objective)
+    for ratio in fidelity.ratios[1:]:
+        populations += [
+            Population(ratio, False, round(n * BASE_SEEDS)) for n in _window(fidelity.lr)
+        ]
+        for each in rounds:
+            populations += _curves(ratio, each, objective)
+    short = min(STEPS, fidelity.steps) / fidelity.steps
+    solved = (2.0 * bool(probings[1]), *probings, *probings[1:] * len(fidelity.ratios))
+    populations += [
+        Population(ratio, True, round(rules * SOLVE_SEEDS), short)
+        for ratio, rules in zip(fidelity.ratios, solved, strict=False)
+    ]
+    populations = [p for p in populations if p.members]
+    return Plan(tuple(rounds), tuple(populations), fidelity.steps)
+
+
+def lengthened(plan: Plan) -> Plan:
+    """Give the plan of a search along axis ``steps``: at ratio m, a run counts as m runs."""
+    return replace(
+        plan, populations=tuple(replace(p, times=p.times * p.ratio) for p in plan.populations)
+    )
+
+
+def _base(grid: LrGrid) -> tuple[float, ...]:
+    """Count the learning rates of the base curve, by the populations that they train in."""
+    rates = len(grid.values())
+    if grid.mode == "dense":
+        return (rates,)
+    first = len(across(range(rates)))
+    return (first, min(sum(TRACKED), rates - first))
+
+
+def _window(grid: LrGrid) -> tuple[float, ...]:
+    """Count the learning rates of a curve at another scale, by populations."""
+    rates = len(grid.around(1.0))
+    if grid.mode == "dense":
+        return (rates,)
+    first = min(TRACKED[0], rates)
+    return (first, min(TRACKED[1], rates - first))
+
+
+def _curves(ratio: int, each: Round, objective: Objective) -> list[Population]:
+    """Give the populations of a round's curves: the base's optimum with probes, then the rest."""
+    members, weights = each.rules * each.seeds, objective.at(each.stage).weights
+    sharp, slopes = bool(weights.sharpness_collapse), bool(weights.probe_slopes)
+    known = [objective.at(stage).weights for stage in each.after]
+    probed = (sharp or slopes) and not any(
+        bool(w.sharpness_collapse) >= sharp and bool(w.probe_slopes) >= slopes for w in known
+    )
+    alone = each.stage is not None and not each.stage.measures_curve(ratio)
+    drawn = any(stage.measures_curve(ratio) for stage in each.after)
+    first, *later = (1.0,) if alone or drawn else _window(objective.fidelity.lr)
+    centered = probed or bool(each.after)  # the window's centre is there
+    sizes = [round(n * members) for n in (first - centered, *later)]
+    plain = [Population(ratio, False, size, each.times) for size in sizes]
+    return [Population(ratio, True, members, each.times, sharp), *plain][not probed :]

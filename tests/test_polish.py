@@ -1,0 +1,121 @@
+"""The polish: paired comparisons, climbing, intervals, fractions, and cheap stages first."""
+
+import dataclasses
+import json
+import math
+
+import pytest
+from fake_evaluator import FakeEvaluator
+from test_driver import ENCODING, settings
+
+from paramsearch.discovery.driver import Driver
+from paramsearch.discovery.evaluation import Evaluation
+from paramsearch.discovery.ledger import Ledger
+from paramsearch.discovery.polish import (
+    Box,
+    climb,
+    intervals,
+    is_better,
+    is_hopeless,
+    is_tied,
+    snap,
+)
+from paramsearch.discovery.progress import silent
+from paramsearch.discovery.store import Store
+from paramsearch.score.objective import Objective
+from paramsearch.score.stage import Stage
+
+
+def evaluation(*per_seed, spread=0.1):
+    return Evaluation(sum(per_seed) / len(per_seed), spread, per_seed, {}, [])
+
+
+BEST = evaluation(1.0, 2.0, 3.0, spread=0.2)
+PAIRS = [  # a, better than BEST, tied with BEST
+    (evaluation(0.9, 1.9, 2.9), True, True),
+    (evaluation(1.0, 2.0, 3.0), False, True),
+    (evaluation(1.1, 2.2, 3.1), False, True),
+    (evaluation(1.5, 2.5, 3.5), False, False),
+    (evaluation(1.0, 2.0, 900.0), False, False),  # mean difference = standard error, yet no tie
+    (evaluation(0.0, 3.0, 3.0), False, True),
+]
+
+
+@pytest.mark.parametrize(("a", "better", "tied"), PAIRS)
+def test_paired_comparison(a, better, tied):
+    assert is_better(a, BEST) == better
+    assert is_tied(a, BEST) == tied
+
+
+def bowl(points, stage, number, rival=None):
+    return [evaluation(d, d + 0.1, spread=0.3) for d in (math.dist(p, (3, 5)) for p in points)]
+
+
+def test_climb_walks_to_the_bottom():
+    point, best = climb(bowl, (9, 9), [(0, 0), (8, 8)], rounds=20)
+    assert point == (3, 5) and best.score == pytest.approx(0.05)
+
+
+def test_climb_is_bounded():
+    point, _ = climb(bowl, (90, 90), [(80, 80)], rounds=2)
+    assert point == (78, 78)
+
+
+def test_intervals_reach_as_far_as_the_tie():
+    def wide(points, stage, number, rival=None):
+        return [evaluation(0.0 if abs(p[0] - 3) < 3 else 9.0, spread=0.3) for p in points]
+
+    assert intervals(wide, (9, 4), (3, 1)) == Box((1, 0), (5, 3), None)
+
+
+def test_intervals_notice_a_better_point_beyond_a_neighbour():
+    def two_steps(points, stage, number, rival=None):
+        return [evaluation(-1.0 if p == (5,) else 0.0, spread=0.3) for p in points]
+
+    assert intervals(two_steps, (9,), (3,)).better == (5,)
+
+
+def test_snap_takes_fractions_only_where_they_are_free():
+    def slope(points, stage, number, rival=None):
+        return [evaluation(abs(p[0] - 3) * 0.01 + abs(p[1] - 3), spread=0.1) for p in points]
+
+    point, _ = snap(slope, (3, 3), [[2, 4], [2, 4]])
+    assert point in [(2, 3), (4, 3)]
+    assert snap(slope, (3, 3), [[3], []])[0] == (3, 3)
+
+
+def test_what_is_hopeless_is_neither_better_nor_tied():
+    for bound, _, tied in PAIRS:
+        assert not (is_hopeless(bound, BEST) and tied)
+    assert is_hopeless(evaluation(1.5, 2.5, 3.5), BEST)
+    assert not is_hopeless(BEST, BEST)
+
+
+class Prefixed(FakeEvaluator):
+    """Every stage sees half of what a candidate costs."""
+
+    def evaluate(self, rules, seeds, stage=None, known=()):
+        found = super().evaluate(rules, seeds)
+        if stage is None:
+            return found
+        return [
+            dataclasses.replace(
+                e, score=e.score / 2, per_seed=tuple(s / 2 for s in e.per_seed), stage=stage.name
+            )
+            for e in found
+        ]
+
+
+def test_a_polish_by_stages_ends_where_one_without_does_with_fewer_whole_ones(tmp_path):
+    found, whole = [], []
+    for stages in ((), (Stage(name="half", terms=("loss",)),)):
+        kept = Store(tmp_path / f"{len(stages)}.db")
+        goal = Objective.load("transfer").model_copy(update={"stages": stages})
+        asked = settings(budget=16, polish_rounds=20)
+        ledger = Ledger(Prefixed(), kept)
+        found.append(Driver(asked, ENCODING, ledger, {}, silent, objective=goal).run())
+        trials = [t for t in kept.trials() if t.stage in ("polish", "interval")]
+        whole.append(sum("stage" not in json.loads(trial.key) for trial in trials))
+        kept.close()
+    assert found[0].best == found[1].best
+    assert whole[1] < 0.9 * whole[0]
