@@ -50,6 +50,7 @@ class Cell:
     asked: dict[str, object] = field(default_factory=dict)
 
 
+_CONV = {"options": {"width": 8, "groups": 2, "stride": 2}}  # norms over four channels at the base
 _GPT = {"task": "bytes", "space": "transformer", "options": {"width": 16}}
 CELLS = {
     "mlp-adam": Cell("mlp", "adam", "width", (1024,), 4),
@@ -60,7 +61,7 @@ CELLS = {
     "uv-gd": Cell("uv", "gd", "width", (2048,), 1),
     "resmlp-adam": Cell("resmlp", "adam", "depth", (128,), 8),
     "resmlp-sgd": Cell("resmlp", "gd", "depth", (128,), 8),
-    "convnet-momentum": Cell("convnet", "sgd", "width", (256,), 15, (), {"options": {"width": 8}}),
+    "convnet-momentum": Cell("convnet", "sgd", "width", (256,), 15, (), _CONV),
     "gpt-adamw": Cell("gpt", "adamw", "width", (512,), 20, ("sp", "mup"), _GPT),
 }
 

@@ -45,6 +45,23 @@ def test_a_winner_that_loses_later_is_not_recommended(factor, prefer, name, said
     assert said in choice.reason
 
 
+RIVALS = [  # losses of the winner and of one between, over the limit end's; recommended; what is said
+    (1.1, 0.9, "middle", "another is recommended in its place, 10.0% ± 0.0% lower than the limit"),
+    (0.95, 0.9, "middle", "that rule is less good, 5.0% ± 0.0% lower, so another"),
+    (0.9, 0.95, "far", "it still has the lower loss, 10.0% ± 0.0% lower"),
+    (1.1, 1.0, "mup", "so the limit end is recommended in its place"),
+]
+
+
+@pytest.mark.parametrize(("winner", "between", "name", "said"), RIVALS)
+def test_who_is_better_later_may_lie_between(winner, between, name, said):
+    first = choose(front_of(mup=(0.0, 0.0), middle=(-0.1, -0.1), far=(-0.2, -0.2)))
+    rules = to_train(first, Rule.load("sp"))
+    assert first.recommended.name == "far" and "between 1" in rules
+    again = after(first, longer(loss=winner, recommended=winner, **{"between 1": between}))
+    assert again.recommended.name == name and said in again.reason
+
+
 def test_the_old_reason_is_kept():
     choice = after(winner(), longer(loss=1.1, recommended=1.1))
     first = "Over the search another came first: its loss is 9.5% ± 0.0% lower"

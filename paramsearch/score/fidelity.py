@@ -28,6 +28,7 @@ class LrGrid(Strict):
         step: Distance of neighbours, in octaves.
         window: How far the grid at other scales reaches on either side of the base optimum, in
             octaves.
+        window_step: Distance of neighbours in the window, in octaves; by default ``step``.
         mode: ``dense`` measures all of it for every rule and scale, as ``lr_collapse`` needs, which
             compares curves point by point; ``track`` only points around each curve's optimum.
     """
@@ -36,23 +37,29 @@ class LrGrid(Strict):
     high: Positive
     step: Positive = 0.5
     window: Positive = 2.0
+    window_step: Positive | None = None
     mode: Literal["dense", "track"] = "dense"
 
     @model_validator(mode="after")
     def _ordered(self) -> "LrGrid":
-        counts = {"base grid": self._count(), "window": 2 * int(self.window / self.step) + 1}
+        counts = {"base grid": self._count(), "window": 2 * int(self.window / self._spacing) + 1}
         if self._count() < 3:
             raise ValueError(
                 f"the learning-rate grid needs at least 3 values; low {self.low}, high {self.high} "
                 f"and step {self.step} octaves give {self._count()}"
             )
+        steps = {"base grid": f"step {self.step}", "window": f"window step {self._spacing}"}
         for name, count in counts.items():
             if count > MOST_RATES:
                 raise ValueError(
-                    f"step {self.step} octaves gives the {name} {count} learning rates; "
+                    f"{steps[name]} octaves gives the {name} {count} learning rates; "
                     f"at most {MOST_RATES} are allowed"
                 )
         return self
+
+    @property
+    def _spacing(self) -> float:
+        return self.window_step or self.step
 
     def _count(self) -> int:
         octaves = float(np.log2(self.high) - np.log2(self.low))
@@ -64,8 +71,8 @@ class LrGrid(Strict):
 
     def around(self, lr: float) -> list[float]:
         """List the learning rates within the window around one of them."""
-        reach = max(1, int(self.window / self.step + 1e-9))
-        return [lr * 2.0 ** (self.step * k) for k in range(-reach, reach + 1)]
+        reach = max(1, int(self.window / self._spacing + 1e-9))
+        return [lr * 2.0 ** (self._spacing * k) for k in range(-reach, reach + 1)]
 
 
 class ScheduleForm(Strict):

@@ -17,6 +17,8 @@ class Choice:
         prefer: What the user preferred, None for the default.
         target_ratio: The largest ratio at which the rule is to be used.
         reason: Why, in a sentence.
+        held: The rules that no other beats among those whose features hold up to the target, each
+            with a lower loss than the one before; empty where the user preferred an end.
     """
 
     front: Front
@@ -24,6 +26,7 @@ class Choice:
     prefer: str | None
     target_ratio: float
     reason: str
+    held: tuple[Entry, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Give plain data; rules are in the front's."""
@@ -70,8 +73,9 @@ def choose(found: Front, prefer: str | None = None, target_ratio: float | None =
         best = found.limit if prefer == "limit" else found.loss
         return Choice(found, best, prefer, target, _asked(found, prefer, target))
     holding = [e for e in (*found.members, *found.others) if e.limit.holds_at(target)]
-    best = front(holding, found.limit).loss if holding else found.limit
-    return Choice(found, best, None, target, _default(found, best, target))
+    held = front(holding, found.limit).members if holding else ()
+    best = held[-1] if held else found.limit
+    return Choice(found, best, None, target, _default(found, best, target), held)
 
 
 def _asked(found: Front, prefer: str, target: float) -> str:
@@ -81,7 +85,7 @@ def _asked(found: Front, prefer: str, target: float) -> str:
         return f"Preferred: {prefer}; it is the same rule: {_one(found)}"
     if prefer == "limit":
         return f"Preferred: limit; {_name(found.loss, 'the loss end')} has a loss {ends}."
-    return f"Preferred: loss, {ends} than that of the limit end; {_fate(found.loss, target)}."
+    return f"Preferred: loss, {ends} than that of the limit end; {fate_of(found.loss, target)}."
 
 
 def _default(found: Front, best: Entry, target: float) -> str:
@@ -90,7 +94,7 @@ def _default(found: Front, best: Entry, target: float) -> str:
     if not best.limit.holds_at(target):
         return (
             f"No rule holds up to ratio {target:g}, so the limit end is recommended: "
-            f"{_fate(best, target)}."
+            f"{fate_of(best, target)}."
         )
     if limit == loss == best:
         return f"One rule is both ends: {_one(found)}"
@@ -98,13 +102,13 @@ def _default(found: Front, best: Entry, target: float) -> str:
     if best == loss:
         return (
             f"Its loss is {gain} than that of {_name(limit, 'the limit end')}, and "
-            f"{_fate(best, target)}."
+            f"{fate_of(best, target)}."
         )
     lower = f"{_name(loss, 'the loss end')} has a loss {loss.against(limit).percent()}"
-    against = f"{lower} than the limit end's, but {_fate(loss, target)}."
+    against = f"{lower} than the limit end's, but {fate_of(loss, target)}."
     if best == limit:
         return f"Its features keep learning; {against}"
-    return f"Its loss is {gain} than that of the limit end, and {_fate(best, target)}; {against}"
+    return f"Its loss is {gain} than that of the limit end, and {fate_of(best, target)}; {against}"
 
 
 def _one(found: Front) -> str:
@@ -115,7 +119,7 @@ def _one(found: Front) -> str:
     )
 
 
-def _fate(entry: Entry, target: float) -> str:
+def fate_of(entry: Entry, target: float) -> str:
     """Say what becomes of the features of a rule on the way to a ratio."""
     limit = entry.limit
     if limit.diverged:

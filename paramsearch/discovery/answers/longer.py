@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from paramsearch.discovery.answers.choice import Choice
+from paramsearch.discovery.answers.choice import Choice, fate_of
+from paramsearch.discovery.answers.front import Entry
 from paramsearch.discovery.curves import point_losses, workload_at
 from paramsearch.discovery.ledger import key_of
 from paramsearch.discovery.paired import Gap, gap, mean_of
@@ -123,52 +124,79 @@ def train_longer(
 
 
 def to_train(choice: Choice, start: Rule) -> dict[str, Rule]:
-    """Give the rules that are worth training longer: the ends, the recommended one and the start.
+    """Give the rules that are worth training longer.
+
+    They are the ends, the recommended one, the others on the front of the rules that hold, and the
+    start.
 
     Args:
         choice: What is recommended.
         start: The rule from which the search began.
     """
     found = choice.front
+    between = {_between(k): entry.rule for k, entry in _others(choice).items()}
     return {
         LIMIT: found.limit.rule,
         "loss": found.loss.rule,
         "recommended": choice.recommended.rule,
+        **between,
         "start": start,
     }
+
+
+def _others(choice: Choice) -> dict[int, Entry]:
+    """Give what might be recommended in place of the recommended one, with numbers from 1."""
+    taken = (choice.front.limit, choice.recommended)
+    return dict(enumerate((entry for entry in choice.held if entry not in taken), start=1))
+
+
+def _between(number: int) -> str:
+    return f"between {number}"
 
 
 def after(choice: Choice, longer: Longer) -> Choice:
     """Look at a recommendation again once the rules have trained longer.
 
     A rule that was recommended for its loss and is not better than the limit end any more loses to
-    it, as a tied one does; where the user preferred the loss, that is only said.
+    the best that is, of those that hold, or else to the limit end, as a tied one does; where the
+    user preferred the loss, that is only said.
 
     Args:
         choice: What was recommended.
-        longer: Losses of the ends and of the recommended rule, as ``to_train`` names them.
+        longer: Losses of the rules that ``to_train`` gives.
 
     Returns:
         The choice, with what the longer runs say added to its reason.
     """
     if choice.front.limit == choice.front.loss:
         return choice
-    limit, told = choice.front.limit, f"Over {longer.steps} steps"
+    told = f"Over {longer.steps} steps"
     against = longer.against_limit("recommended")
-    if choice.recommended == limit:
+    if choice.recommended == choice.front.limit:
         against = longer.against_limit("loss")
         now = {"lower": "still", "tied": "no longer clearly", "higher": "not"}[against.word()]
         said = f"{told} the loss end is {now} better, {against.percent()}."
-    elif against.word() == "lower":
+        return replace(choice, reason=f"{choice.reason} {said}")
+    if choice.prefer == "loss":
         said = f"{told} it still has the lower loss, {against.percent()}."
-    elif choice.prefer == "loss":
-        said = f"Warning: {told.lower()} it is not better any more, {against.percent()}."
+        if against.word() != "lower":
+            said = f"Warning: {told.lower()} it is not better any more, {against.percent()}."
+        return replace(choice, reason=f"{choice.reason} {said}")
+    others = _others(choice)
+    rivals = {number: longer.against_limit(_between(number)) for number in others}
+    better = {number: gap for number, gap in rivals.items() if gap.word() == "lower"}
+    best = min(better, key=lambda number: better[number].mean, default=None)
+    if against.word() == "lower" and (best is None or against.mean <= better[best].mean):
+        said = f"{told} it still has the lower loss, {against.percent()}."
+        return replace(choice, reason=f"{choice.reason} {said}")
+    word = "is not better any more" if against.word() != "lower" else "is less good"
+    said = f"{told} that rule {word}, {against.percent()}, "
+    now = choice.front.limit if best is None else others[best]
+    if best is None:
+        said += "so the limit end is recommended in its place."
     else:
-        said = (
-            f"{told} that rule is not better any more, {against.percent()}, so the limit end is "
-            f"recommended in its place."
-        )
-        reason = f"{choice.reason[0].lower()}{choice.reason[1:]}"
-        before = f"Over the search another came first: {reason}"
-        return replace(choice, recommended=limit, reason=f"{before} {said}")
-    return replace(choice, reason=f"{choice.reason} {said}")
+        said += f"so another is recommended in its place, {better[best].percent()} than the limit "
+        said += f"end: {fate_of(now, choice.target_ratio)}."
+    reason = f"{choice.reason[0].lower()}{choice.reason[1:]}"
+    before = f"Over the search another came first: {reason}"
+    return replace(choice, recommended=now, reason=f"{before} {said}")
