@@ -264,3 +264,17 @@ def test_probes_come_in_one_order_in_every_process():
         for seed in ("1", "2", "3")
     }
     assert len(orders) == 1
+
+
+def test_one_learning_rate_is_enough_for_loss_and_probes(both):
+    about = tracked()
+    lr = about.objective.fidelity.lr.model_copy(update={"mode": "center"})
+    fidelity = about.objective.fidelity.model_copy(update={"lr": lr})
+    objective = about.objective.model_copy(update={"fidelity": fidelity})
+    evaluator = Evaluator(dataclasses.replace(about, objective=objective))
+    found = evaluator.evaluate([Rule.load("sp"), Rule.load("mup")], [0, 1])
+    full, track = both[1][1], both[0][0]
+    for one, whole in zip(found, full, strict=True):
+        assert [len(curve["lrs"]) for curve in one.curves] == [1, 1]
+        assert one.score == pytest.approx(whole.score, abs=1e-4)
+    assert evaluator.member_steps < track.member_steps

@@ -45,7 +45,7 @@ def test_a_winner_that_loses_later_is_not_recommended(factor, prefer, name, said
     assert said in choice.reason
 
 
-RIVALS = [  # losses of the winner and of one between, over the limit end's; recommended; what is said
+RIVALS = [  # losses of the winner and of one between over the limit end's, recommended, said
     (1.1, 0.9, "middle", "another is recommended in its place, 10.0% ± 0.0% lower than the limit"),
     (0.95, 0.9, "middle", "that rule is less good, 5.0% ± 0.0% lower, so another"),
     (0.9, 0.95, "far", "it still has the lower loss, 10.0% ± 0.0% lower"),

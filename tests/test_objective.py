@@ -91,12 +91,23 @@ WRONG = [
     ("fidelity.lr.high", INF, r"fidelity\.lr\.high: received inf; allowed: "),
     ("fidelity.lr.window", INF, r"fidelity\.lr\.window: received inf; allowed: "),
     ("fidelity.lr.step", float("nan"), r"fidelity\.lr\.step: received nan; allowed: "),
-    ("fidelity.lr.mode", "coarse", r"fidelity\.lr\.mode: received 'coarse'; allowed: 'dense' or "),
+    ("fidelity.lr.mode", "coarse", r"fidelity\.lr\.mode: received 'coarse'; allowed: 'dense', "),
     (
         "fidelity.lr.mode",
         "track",
         r"fidelity\.lr\.mode track .* weights\.lr_collapse must be 0; received 0\.5",
     ),
+    (
+        "fidelity.lr.mode",
+        "center",
+        r"fidelity\.lr\.mode center .* weights\.lr_collapse must be 0; received 0\.5",
+    ),
+    (
+        "fidelity.lr.window_step",
+        1e-4,
+        r"fidelity\.lr: window step 0\.0001 octaves gives the window \d+ learning rates; at most",
+    ),
+    ("fidelity.lr.window_step", 0, r"fidelity\.lr\.window_step: received 0; allowed: greater"),
     ("weights.loss", -1.0, r"weights\.loss: received -1\.0; allowed: greater than or equal to 0"),
     ("weights.loss", INF, r"weights\.loss: received inf; allowed: "),
     ("weights.loss", "much", r"weights\.loss: received 'much'; allowed: a valid number"),
@@ -224,3 +235,9 @@ def test_tracked_curves_score_without_collapse():
 def test_one_seed_has_no_spread():
     score = Objective.model_validate(GOOD).score([parabola(1, [0]), parabola(2, [1])], [1, 1])
     assert score.spread == 0.0
+
+
+def test_the_window_may_be_coarser_than_the_base_grid():
+    fine, coarse = LrGrid(low=0.01, high=1), LrGrid(low=0.01, high=1, window_step=1)
+    assert coarse.values() == fine.values()
+    assert coarse.around(0.5) == fine.around(0.5)[::2] == [0.125, 0.25, 0.5, 1.0, 2.0]

@@ -9,14 +9,14 @@ from test_plan import weighing
 
 from paramsearch.discovery.prediction import Prediction, predict, rounded, short
 from paramsearch.discovery.rounds import Plan, Population, Round, plan_of
-from paramsearch.discovery.timing import PASSES, Way, compile_seconds
+from paramsearch.discovery.timing import PASSES
 from paramsearch.errors import ParamsearchError
 from paramsearch.jobs.announce import announce
 from paramsearch.jobs.reports import Reports
 from paramsearch.tasks.catalog import load_task
 from paramsearch.tracing.arch import Arch, load_arch
 from paramsearch.train.command import Command
-from paramsearch.train.cost import forward_flops
+from paramsearch.train.cost import COMPILE_LEAST, forward_flops
 from paramsearch.train.engine import cost_of, strategy
 from paramsearch.train.pace import Pace, pace
 from paramsearch.train.recipe import Engine, Execution, Recipe
@@ -74,7 +74,7 @@ def test_compiling_is_counted_for_every_program():
     about = dataclasses.replace(tiny(), engine=Engine(compile=True))
     plan = plan_of([Round("search", 2, 1)], about.objective)
     quick = predict(tiny(), plan, plan).seconds
-    assert predict(about, plan, plan).seconds > quick / 10 + compile_seconds([Way(True, 1)] * 4)
+    assert predict(about, plan, plan).seconds > quick / 10 + 4 * COMPILE_LEAST
 
 
 def test_the_strategy_is_that_of_the_engine(workload):

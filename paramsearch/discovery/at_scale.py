@@ -84,8 +84,9 @@ class AtScale:
                 points |= rows([(index, middle) for index in left], outcome)
                 probed |= readings(outcome, left, len(seeds), steps)
                 trained.update(index for index in left for _ in seeds)
-        only = [middle] if stage and not stage.measures_curve(self.ratio) else None
-        trained.update(self.fill(points, rules, seeds, guesses, only))
+        alone = objective.fidelity.lr.mode == "center"
+        alone |= stage is not None and not stage.measures_curve(self.ratio)
+        trained.update(self.fill(points, rules, seeds, guesses, [middle] if alone else None))
         none = Readings.none(len(seeds))
         found: list[Measured] = []
         for index in range(len(rules)):

@@ -12,6 +12,7 @@ from paramsearch.discovery.base_curve import BASE_SEEDS, base_curve
 from paramsearch.discovery.curves import train_members, workload_at
 from paramsearch.discovery.evaluation import BaseCurve, Evaluation
 from paramsearch.discovery.points import Points
+from paramsearch.discovery.probed import Work, kind_of
 from paramsearch.discovery.progress import Watch
 from paramsearch.discovery.recorded import recorded
 from paramsearch.discovery.setting import Setting
@@ -45,8 +46,8 @@ class Evaluator:
             rate tuned there, is the best loss known before the search, to which losses are
             compared; without it, that is the best loss at the base. The reference stays fixed, so
             that all scores can be compared; a better one would shift them all alike.
-        work: Member-steps to be expected at each scale, by which the engine decides whether to
-            compile; by default it looks at one population at a time.
+        work: Member-steps to be expected, by which the engine decides whether to compile; by
+            default it looks at one population at a time.
 
     Attributes:
         member_steps: Member-steps made so far.
@@ -57,7 +58,7 @@ class Evaluator:
         setting: Setting,
         watch: Watch = Watch(),  # noqa: B008 - frozen
         start: Rule | None = None,
-        work: int | None = None,
+        work: Work | None = None,
     ) -> None:
         self.setting = setting
         self.member_steps = 0
@@ -215,7 +216,8 @@ class Evaluator:
     ) -> Outcome:
         watch = Watch(self._count, self._watch.note)
         place = workload_at(self.setting, self.setting.base_scale * ratio)
-        return train_members(self.setting, place, rules, members, watch, probes, self._work)
+        work = (self._work or {}).get((ratio, kind_of(probes)))
+        return train_members(self.setting, place, rules, members, watch, probes, work)
 
     def _count(self, steps: int) -> None:
         self.member_steps += steps

@@ -11,18 +11,18 @@ import math
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from paramsearch.discovery.curves import recipe, workload_at
-from paramsearch.discovery.probed import probes_for
+from paramsearch.discovery.probed import Kind, Work, probes_for
 from paramsearch.discovery.rounds import Plan, Population, lengthened
 from paramsearch.discovery.setting import Setting
-from paramsearch.discovery.timing import PASSES, Paces, Way, compile_seconds, paces
+from paramsearch.discovery.timing import PASSES, Paces, Way, paces
 from paramsearch.probes.attention import attends
 from paramsearch.tracing.axes import STEPS
-from paramsearch.train.cost import Cost, forward_flops
+from paramsearch.train.cost import Cost, compile_seconds, forward_flops
 from paramsearch.train.engine import cost_of, strategy
 from paramsearch.train.recipe import Execution
 from paramsearch.train.workload import Workload
@@ -94,16 +94,16 @@ class Prediction:
         return (self.seconds or 0.0) * max(0.0, 1 - done / self.trials)
 
 
-def predict(setting: Setting, plan: Plan, most: Plan, work: int | None = None) -> Prediction:
+def predict(setting: Setting, plan: Plan, most: Plan, work: Work | None = None) -> Prediction:
     """Predict what a search takes.
 
     Args:
         setting: Model, task, axis, optimizer, objective, device and engine.
         plan: What it will train, as expected.
         most: At most.
-        work: Member-steps at each scale, as the evaluator is told.
+        work: Member-steps, as the evaluator is told; by default those of the plan.
     """
-    members = round(plan.member_steps / plan.steps)
+    members, work = round(plan.member_steps / plan.steps), plan.work() if work is None else work
     if STEPS in setting.arch.training:
         plan, most = lengthened(plan), lengthened(most)
     counts = (round(plan.trials), round(plan.member_steps), math.ceil(most.member_steps), members)
@@ -132,7 +132,7 @@ def predict(setting: Setting, plan: Plan, most: Plan, work: int | None = None) -
 
 def _steepness(places: "Sequence[Place]", ratios: Sequence[int]) -> float:
     """Give the power of the scale with which the operations of a step grow at the end."""
-    before, last = (place.costs[0].flops for place in places[-2:])
+    before, last = (place.costs["plain"].flops for place in places[-2:])
     return math.log(last / before) / math.log(ratios[-1] / ratios[-2]) if before > 0 else 0.0
 
 
@@ -144,16 +144,16 @@ class Place:
         setting: Of the search.
         workload: The model at this scale.
         populations: What trains.
-        ways: How, without probes and with them.
-        costs: Of a member, without probes and with them.
+        ways: How those of each kind train.
+        costs: Of a member of each kind.
         preparing: Seconds that the search needs before it can train here.
     """
 
     setting: Setting
     workload: Workload
     populations: Sequence[Population]
-    ways: tuple[Way, Way]
-    costs: tuple[Cost, Cost]
+    ways: Mapping[Kind, Way]
+    costs: Mapping[Kind, Cost]
     preparing: float
 
     @property
@@ -172,13 +172,13 @@ class Place:
     def rough(self) -> float:
         """Seconds, roughly, without measuring any."""
         steps = self.steps * sum(p.members * p.times for p in self.populations)
-        return steps * self.costs[0].seconds
+        return steps * self.costs["plain"].seconds
 
     @property
     def flops(self) -> float:
         """Floating-point operations of all that trains here."""
         workload = self.workload
-        every = self.steps * self.costs[0].flops
+        every = self.steps * self.costs["plain"].flops
         sharp = self.looks * PASSES * forward_flops(workload, workload.batch(0))
         slopes = bool(self.setting.objective.weights.probe_slopes)
         ends = 2 * (1 + attends(workload.tensors))  # before and after, of outputs and of logits
@@ -192,22 +192,24 @@ class Place:
     def memory(self) -> float:
         """Bytes that the largest chunk takes."""
         return max(
-            self.costs[p.probed].shared_bytes
-            + self.costs[p.probed].member_bytes * max(self.ways[p.probed].chunks(p.members))
+            self.costs[p.kind].shared_bytes
+            + self.costs[p.kind].member_bytes * max(self.ways[p.kind].chunks(p.members))
             for p in self.populations
         )
 
     def seconds(self, limit: float) -> float:
         """Time all that trains here by small samples, which take about 3 times the limit."""
-        chunk = max(n for p in self.populations for n in self.ways[p.probed].chunks(p.members))
+        chunk = max(n for p in self.populations for n in self.ways[p.kind].chunks(p.members))
         found: Paces = paces(self.setting, self.workload, min(chunk, _LARGEST), limit)
         return (
             self.preparing
-            + compile_seconds(self.ways)
+            + sum(
+                compile_seconds(self.costs[kind]) for kind, way in self.ways.items() if way.compiles
+            )
             + sum(
                 p.times
                 * found.seconds(
-                    self.ways[p.probed], p.probed, p.members, self.steps, self.looks * p.sharp
+                    self.ways[p.kind], p.probed, p.members, self.steps, self.looks * p.sharp
                 )
                 for p in self.populations
             )
@@ -218,18 +220,25 @@ def _place(
     setting: Setting,
     workload: Workload,
     populations: Sequence[Population],
-    work: int | None,
+    work: Work,
     began: float,
 ) -> Place:
     made, fidelity = recipe(setting), setting.objective.fidelity
-    kinds = ((), probes_for(setting.objective.weights, fidelity.lr.low, fidelity.sharpness_steps()))
-    execution = Execution(setting.engine.compile, work)
-    costs = [cost_of(workload, made, probes) for probes in kinds]
-    ways = [Way(*strategy(workload, made, probes, execution)) for probes in kinds]
-    preparing = time.perf_counter() - began
-    return Place(
-        setting, workload, populations, (ways[0], ways[1]), (costs[0], costs[1]), preparing
-    )
+    weights = setting.objective.weights
+    slopes = weights.model_copy(update={"sharpness_collapse": 0.0})
+    times = fidelity.sharpness_steps()
+    costs: dict[Kind, Cost] = {}
+    ways: dict[Kind, Way] = {}
+    plain: Kind = "plain"
+    kinds: list[Kind] = [plain, *(p.kind for p in populations)]
+    for kind in dict.fromkeys(kinds):
+        counted = slopes if kind == "probed" else weights
+        probes = probes_for(counted, fidelity.lr.low, times) if kind != plain else []
+        ahead = work.get((populations[0].ratio, kind))
+        execution = Execution(setting.engine.compile, ahead)
+        costs[kind] = cost_of(workload, made, probes)
+        ways[kind] = Way(*strategy(workload, made, probes, execution))
+    return Place(setting, workload, populations, ways, costs, time.perf_counter() - began)
 
 
 def _resident() -> float:

@@ -1,7 +1,8 @@
 """Which probes the terms of an objective need, and what they read."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,26 @@ from paramsearch.train.outcome import Outcome
 from paramsearch.train.probe import Probe
 
 Array = NDArray[np.float64]
+
+
+Kind = Literal["plain", "probed", "sharp"]
+"""What watches a population: nothing, the update probes, or critical sharpness too."""
+
+Work = Mapping[tuple[int, Kind], int]
+"""Member-steps ahead for populations of a kind at a ratio."""
+
+
+def kind_of(probes: Sequence[Probe]) -> Kind:
+    """Name what watches a population.
+
+    Example:
+        >>> kind_of([]), kind_of(update_probes())
+        ('plain', 'probed')
+    """
+    if not probes:
+        return "plain"
+    sharp = any(isinstance(probe, CriticalSharpness) for probe in probes)
+    return "sharp" if sharp else "probed"
 
 
 @dataclass(frozen=True, slots=True)

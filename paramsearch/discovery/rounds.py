@@ -1,9 +1,11 @@
 """Rounds of candidates, and the populations of members that train for them."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from paramsearch.discovery.base_curve import BASE_SEEDS
+from paramsearch.discovery.probed import Kind, Work
 from paramsearch.discovery.settings import SOLVE_SEEDS
 from paramsearch.discovery.solver.base_rate import STEPS
 from paramsearch.discovery.tracking import across
@@ -54,6 +56,11 @@ class Population:
     times: float = 1.0
     sharp: bool = False
 
+    @property
+    def kind(self) -> "Kind":
+        """What watches it."""
+        return "plain" if not self.probed else "sharp" if self.sharp else "probed"
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -78,6 +85,13 @@ class Plan:
     def member_steps(self) -> float:
         """Updates of all training runs."""
         return self.steps * sum(p.members * p.times for p in self.populations)
+
+    def work(self) -> "Work":
+        """Count the updates of runs of each kind at each scale."""
+        found = Counter[tuple[int, Kind]]()
+        for p in self.populations:
+            found[p.ratio, p.kind] += round(self.steps * p.members * p.times)
+        return found
 
 
 def plan_of(
@@ -145,7 +159,8 @@ def _curves(ratio: int, each: Round, objective: Objective) -> list[Population]:
     probed = (sharp or slopes) and not any(
         bool(w.sharpness_collapse) >= sharp and bool(w.probe_slopes) >= slopes for w in known
     )
-    alone = each.stage is not None and not each.stage.measures_curve(ratio)
+    alone = objective.fidelity.lr.mode == "center"
+    alone |= each.stage is not None and not each.stage.measures_curve(ratio)
     drawn = any(stage.measures_curve(ratio) for stage in each.after)
     first, *later = (1.0,) if alone or drawn else _window(objective.fidelity.lr)
     centered = probed or bool(each.after)  # the window's centre is there

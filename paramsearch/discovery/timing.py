@@ -9,7 +9,7 @@ from paramsearch.discovery.curves import recipe
 from paramsearch.discovery.setting import Setting
 from paramsearch.probes.quantities import update_probes
 from paramsearch.rules.neutral import neutral
-from paramsearch.train.cost import COMPILE_SECONDS, GAIN
+from paramsearch.train.cost import GAIN
 from paramsearch.train.engine import train
 from paramsearch.train.pace import Pace, pace
 from paramsearch.train.population import Member, Stacker
@@ -79,16 +79,6 @@ class Paces:
             + marginal.seconds(n, looks * PASSES * probed)
             for n in way.chunks(members)
         )
-
-
-def compile_seconds(ways: Sequence[Way]) -> float:
-    """Give the time that compiling takes, one program for each way that compiles.
-
-    Example:
-        >>> compile_seconds([Way(True, 8), Way(False, 99)])
-        30.0
-    """
-    return COMPILE_SECONDS * sum(way.compiles for way in ways)
 
 
 def paces(setting: Setting, workload: Workload, members: int, seconds: float) -> Paces:

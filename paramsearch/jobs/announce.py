@@ -3,6 +3,7 @@
 from paramsearch.discovery.driver import UNKNOWN
 from paramsearch.discovery.plan import at_most, expected
 from paramsearch.discovery.prediction import Prediction, predict, rounded
+from paramsearch.discovery.probed import Work
 from paramsearch.discovery.setting import Setting
 from paramsearch.discovery.settings import SearchSettings
 from paramsearch.errors import ParamsearchError
@@ -19,13 +20,17 @@ STEEP = 2.5
 """Power of the scale with which the cost of a step explodes: that of matrix products is 2."""
 
 
-def work_at(settings: SearchSettings, setting: Setting) -> int:
-    """Give the member-steps that a search will make at one scale, about."""
-    allowance, fidelity = settings.allowance, setting.objective.fidelity
-    if allowance.unit == "steps":
-        return round(allowance.amount / len(fidelity.ratios))
+def work_of(settings: SearchSettings, setting: Setting, encoding: Encoding) -> Work:
+    """Give the member-steps that a search will make, about, by scale and kind of population.
+
+    Args:
+        settings: What is asked.
+        setting: The same, loaded.
+        encoding: The free exponents.
+    """
+    allowance = settings.allowance
     trials = round(allowance.amount) if allowance.unit == "trials" else UNKNOWN
-    return trials * settings.seeds * len(fidelity.lr.around(1.0)) * fidelity.steps
+    return expected(settings, setting.objective, _counts(encoding), 0, trials).work()
 
 
 def forecast(
@@ -40,9 +45,13 @@ def forecast(
         baselines: Published rules that are evaluated beside.
         trials: Candidates that the sampler proposes.
     """
-    counts = [len(variable.values) for variable in encoding.variables]
-    asked = (settings, setting.objective, counts, baselines, trials)
-    return predict(setting, expected(*asked), at_most(*asked), work_at(settings, setting))
+    asked = (settings, setting.objective, _counts(encoding), baselines, trials)
+    work = work_of(settings, setting, encoding)
+    return predict(setting, expected(*asked), at_most(*asked), work)
+
+
+def _counts(encoding: Encoding) -> list[int]:
+    return [len(variable.values) for variable in encoding.variables]
 
 
 def announce(arch: str, predicted: Prediction, reports: Reports, yes: bool, done: int) -> None:

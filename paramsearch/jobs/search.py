@@ -19,7 +19,7 @@ from paramsearch.discovery.settings import SearchSettings, free_folder, latest_f
 from paramsearch.discovery.solver.solve import enough
 from paramsearch.discovery.store import Store
 from paramsearch.discovery.summary import summarize
-from paramsearch.jobs.announce import announce, forecast, work_at
+from paramsearch.jobs.announce import announce, forecast, work_of
 from paramsearch.jobs.checks import check_axis, check_scored, check_seed, from_file, of_training
 from paramsearch.jobs.command import command_of
 from paramsearch.jobs.names import space_for
@@ -206,7 +206,7 @@ def search(
         reports.note(f"no solver: objective '{objective}' {_unsolved(goal)}")
     start = encoding.rule(encoding.start_indices, "start")
     evaluator = Evaluator(
-        setting, Watch(reports.steps, reports.note), start, work_at(settings, setting)
+        setting, Watch(reports.steps, reports.note), start, work_of(settings, setting, encoding)
     )
     seen = {} if blind else _fitting(settings, traced)
     first = suggested(encoding, suggest, blind)

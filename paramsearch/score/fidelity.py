@@ -30,7 +30,8 @@ class LrGrid(Strict):
             octaves.
         window_step: Distance of neighbours in the window, in octaves; by default ``step``.
         mode: ``dense`` measures all of it for every rule and scale, as ``lr_collapse`` needs, which
-            compares curves point by point; ``track`` only points around each curve's optimum.
+            compares curves point by point; ``track`` only points around each curve's optimum;
+            ``center`` only the base's optimum, which is all that loss and probes need.
     """
 
     low: Positive
@@ -38,7 +39,7 @@ class LrGrid(Strict):
     step: Positive = 0.5
     window: Positive = 2.0
     window_step: Positive | None = None
-    mode: Literal["dense", "track"] = "dense"
+    mode: Literal["dense", "track", "center"] = "dense"
 
     @model_validator(mode="after")
     def _ordered(self) -> "LrGrid":

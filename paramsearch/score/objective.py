@@ -100,9 +100,10 @@ class Objective(Strict):
 
     @model_validator(mode="after")
     def _comparable(self) -> "Objective":
-        if self.fidelity.lr.mode == "track" and self.weights.lr_collapse > 0:
+        mode = self.fidelity.lr.mode
+        if mode != "dense" and self.weights.lr_collapse > 0:
             raise ValueError(
-                f"fidelity.lr.mode track leaves curves without common learning rates, so "
+                f"fidelity.lr.mode {mode} leaves curves without common learning rates, so "
                 f"weights.lr_collapse must be 0; received {self.weights.lr_collapse:g}"
             )
         return self

@@ -25,8 +25,9 @@ GPU_SHARE = 0.4
 FLOPS, BANDWIDTH = 1e11, 1.6e10
 """What an eager step reaches on two ordinary cores, in operations and bytes per second."""
 
-COMPILE_SECONDS = 30.0
-"""What compiling a step takes, cold, on two ordinary cores."""
+COMPILE_LEAST, COMPILE_FREE, COMPILE_EACH = 10.0, 180, 0.15
+"""What compiling a step takes, cold, on two ordinary cores: seconds at least, and for each of its
+operations beyond some. An mlp with 252 took 10 to 12 s, a gpt with 849 took 94 to 107 s."""
 
 GAIN = 0.4
 """Share of an eager step's time that compiling saves."""
@@ -41,12 +42,14 @@ class Cost:
         traffic: Bytes read and written per member and step, if every operation runs by itself.
         member_bytes: Memory that one more member takes at its peak.
         shared_bytes: Memory taken whatever the number of members.
+        operations: Of a step, whatever the number of members.
     """
 
     flops: float
     traffic: float
     member_bytes: float
     shared_bytes: float
+    operations: int = 0
 
     @property
     def seconds(self) -> float:
@@ -70,6 +73,7 @@ def measure(run: Callable[[int], None]) -> Cost:
         traffic=(three.traffic - one.traffic) / 2,
         member_bytes=member_bytes,
         shared_bytes=max(0.0, one.peak - member_bytes),
+        operations=one.operations,
     )
 
 
@@ -113,7 +117,20 @@ def chunk_size(cost: Cost, device: torch.device, compiled: bool = False) -> int:
     return 1 << (size.bit_length() - 1) if compiled else size
 
 
-def compiling_pays(cost: Cost, member_steps: int) -> bool:
+def compile_seconds(cost: Cost) -> float:
+    """Give the time that compiling a step takes, roughly, on two ordinary cores.
+
+    Args:
+        cost: Of a member.
+
+    Example:
+        >>> [compile_seconds(Cost(1e6, 1e6, 1e6, 0, operations=n)) for n in (65, 380)]
+        [10.0, 30.0]
+    """
+    return max(COMPILE_LEAST, COMPILE_EACH * (cost.operations - COMPILE_FREE))
+
+
+def compiling_pays(cost: Cost, member_steps: float) -> bool:
     """Say whether compiling the step saves more time than it takes.
 
     Decided by counts alone, not by the clock: one seed, one result.
@@ -123,8 +140,8 @@ def compiling_pays(cost: Cost, member_steps: int) -> bool:
         member_steps: Ahead with this step.
 
     Example:
-        >>> small = Cost(flops=1.3e6, traffic=5e5, member_bytes=3e5, shared_bytes=0)
+        >>> small = Cost(flops=1.3e6, traffic=5e5, member_bytes=3e5, shared_bytes=0, operations=252)
         >>> compiling_pays(small, 40_000), compiling_pays(small, 4_000_000)
         (False, True)
     """
-    return GAIN * cost.seconds * member_steps > COMPILE_SECONDS
+    return GAIN * cost.seconds * member_steps > compile_seconds(cost)

@@ -15,6 +15,7 @@ class Meter(TorchDispatchMode):
     Attributes:
         flops: Floating-point operations of matrix products, convolutions and attention.
         traffic: Bytes that operations read and write; views cost nothing.
+        operations: Operations run; views are none.
         peak: Most bytes alive at once, of tensors that were made meanwhile.
 
     Example:
@@ -29,6 +30,7 @@ class Meter(TorchDispatchMode):
         super().__init__()  # pyright: ignore[reportUnknownMemberType]
         self.flops = 0
         self.traffic = 0
+        self.operations = 0
         self.peak = 0
         self._alive = 0
         self._storages: dict[int, weakref.ref[UntypedStorage]] = {}
@@ -45,6 +47,7 @@ class Meter(TorchDispatchMode):
         entering = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
         leaving = [leaf for leaf in tree_leaves(out) if isinstance(leaf, Tensor)]
         if not func.is_view:
+            self.operations += 1
             self.traffic += sum(t.numel() * t.element_size() for t in (*entering, *leaving))
         for tensor in leaving:
             self._note(tensor.untyped_storage())
