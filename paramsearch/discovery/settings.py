@@ -3,7 +3,7 @@
 import hashlib
 import shlex
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,10 @@ from paramsearch.train.recipe import Engine
 
 SOLVE_SEEDS = 3
 """Seeds per rule where the solver probes it."""
+
+
+RECORD = 2
+"""Version of what a run folder keeps of a trial; a run of another cannot be continued."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +150,7 @@ class SearchSettings:
             "content": {kind: _digest(kind, name) for kind, name in files}
             | {"program": _program_digest(self.program)},
             "nevergrad": version("nevergrad"),
+            "record": RECORD,
         }
 
 
@@ -175,18 +180,6 @@ def differences(stored: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
         for kind in after
         if before.get(kind) != after[kind] and not found
     ]
-
-
-def settings_of(stored: dict[str, Any]) -> SearchSettings:
-    """Give the settings from the identity kept in a run.
-
-    Args:
-        stored: As ``identity`` gave it.
-    """
-    values: dict[str, Any] = {field.name: stored[field.name] for field in fields(SearchSettings)}
-    for name in ("options", "suggest"):
-        values[name] = tuple(values[name])
-    return SearchSettings(**values)
 
 
 def _block(seed: int, first: int, count: int) -> list[int]:
