@@ -119,3 +119,9 @@ def test_groups_of_one_role_that_differ_are_named():
 
 
 _REST = ((8, 8), "linear", "hidden", 8, 8, {"width": (1, 1)}, False, "value")
+
+
+def test_published_rules_say_nothing_of_weight_decay():
+    said = Pattern(("hidden LR ∝ 1/fan_in", "hidden weight decay ∝ 1/fan_in"), "mup", ())
+    assert said.sentence.endswith(": muP up to gauge, weight decay aside")
+    assert Pattern(("hidden LR ∝ 1/fan_in",), "mup", ()).sentence.endswith("muP up to gauge")

@@ -58,7 +58,8 @@ class Pattern:
         """
         said = ", ".join(self.statements) or "init ∝ 1/√fan_in, one LR for all"
         if self.published:
-            return f"{said}: {_name(self.published)} up to gauge"
+            aside = ", weight decay aside" if any(map(_decays, self.statements)) else ""
+            return f"{said}: {_name(self.published)} up to gauge{aside}"
         if self.within:
             return f"{said}: equal to {' or '.join(map(_name, self.within))} within the intervals"
         return f"{said}: no published rule matches"
@@ -71,6 +72,11 @@ class Pattern:
             "within": list(self.within),
             "sentence": self.sentence,
         }
+
+
+def _decays(statement: str) -> bool:
+    """Say whether a statement is about weight decay, of which published rules say nothing."""
+    return "weight decay" in statement
 
 
 def pattern(
