@@ -62,6 +62,11 @@ WRONG = [
     ("stages", [{**CHEAP, "ratios": [4]}], r"stages\.0\.ratios: received 4; allowed: .* 1, 2"),
     ("stages", [CHEAP, CHEAP], r"stages: received the name 'a'; allowed: names that differ"),
     ("stages", [{**CHEAP, "name": "whole"}], r"stages: received the name 'whole'"),
+    (
+        "stages",
+        [{**CHEAP, "name": "answers"}],
+        r"stages: received .answers.; allowed: .* and .answers.",
+    ),
     ("weigths", {}, r"weigths: received an unknown key \(did you mean 'weights'\?\); allowed: .*"),
     ("weights.collapse", 1, r"weights\.collapse: received an unknown key.*allowed: loss, lr_coll"),
     ("fidelity.lr.hi", 1, r"fidelity\.lr\.hi: received an unknown key.*high"),

@@ -32,7 +32,9 @@ class Staged(FakeEvaluator):
         whole = super().evaluate(rules, seeds)
         parts = [tuple(share * score for score in e.per_seed) for e in whole]
         return [
-            dataclasses.replace(e, score=sum(part) / len(part), per_seed=part)
+            dataclasses.replace(
+                e, score=sum(part) / len(part), per_seed=part, stage=stage.name if stage else WHOLE
+            )
             for e, part in zip(whole, parts, strict=True)
         ]
 
@@ -52,7 +54,7 @@ def near(distance):
 def test_who_cannot_win_stops_at_once(store):
     race = Race(Ledger(Staged(), store), STAGES, [0, 1])
     heats = race.run([near(d) for d in (0, 1, 4, 6)], 0)
-    assert [heat.stage for heat in heats] == [WHOLE, "cheap", "cheap", "cheap"]
+    assert [heat.evaluation.stage for heat in heats] == [WHOLE, "cheap", "cheap", "cheap"]
     assert heats[0].evaluation.score < min(heat.evaluation.score for heat in heats[1:])
 
 
@@ -110,7 +112,7 @@ def test_a_search_by_stages_finds_the_same_rule_with_less(store, tmp_path):
         kept.close()
     assert found[0].rule.groups == found[1].rule.groups
     assert calls[1] < 0.5 * calls[0]
-    assert all(step.stage == WHOLE for step in found[0].steps)
+    assert all(step.evaluation.stage == WHOLE for step in found[0].steps)
 
 
 @pytest.fixture(scope="module")

@@ -110,7 +110,7 @@ class Driver:
         self._ledger.base()
         steps = self.explore()
         counts, start = self._counts, tuple(self._encoding.start_indices)
-        whole = [step for step in steps if step.stage == WHOLE]
+        whole = [step for step in steps if step.evaluation.stage == WHOLE]
         finalists = [step.point for step in sorted(whole, key=lambda step: step.robust)]
         starts = list(dict.fromkeys([*finalists[:FINALISTS], start]))
         self._best = math.inf  # scores on the fresh seeds are not comparable with the earlier ones
@@ -183,11 +183,11 @@ class Driver:
             heats = self._race.run([self.rule(point) for point in points], generation)
             proposer.tell([heat.told for heat in heats])
             first = {p: h for p, h in zip(points, heats, strict=True) if p not in seen}
-            new = [Step(h.trial, generation, p, h.evaluation, h.stage) for p, h in first.items()]
+            new = [Step(h.trial, generation, p, h.evaluation) for p, h in first.items()]
             steps += new
             seen |= set(first)
             generation, stale = generation + 1, 0 if new else stale + 1
-            whole = [step.evaluation for step in new if step.stage == WHOLE]
+            whole = [step.evaluation for step in new if step.evaluation.stage == WHOLE]
             self._tell("search", len(steps), self._purse.total, whole)
         self._purse.close(len(steps))
         return steps

@@ -9,7 +9,6 @@ from paramsearch.discovery.encoding import Point
 from paramsearch.discovery.evaluation import Evaluation
 from paramsearch.discovery.polish import Polished
 from paramsearch.rules.rule import Rule
-from paramsearch.score.stage import WHOLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,15 +19,13 @@ class Step:
         trial: Number in the store.
         generation: Generation that proposed it.
         point: Grid indices.
-        evaluation: On the seeds of the search.
-        stage: The last stage at which it was measured.
+        evaluation: On the seeds of the search, at the last stage to which it came.
     """
 
     trial: int
     generation: int
     point: Point
     evaluation: Evaluation
-    stage: str = WHOLE
 
     @property
     def robust(self) -> float:

@@ -138,16 +138,21 @@ def _explored(
     whole, rest = divmod(min(trials, math.prod(counts)), settings.generation)
     rounds: list[Round] = []
     for size, times in ((settings.generation, whole), (rest, 1)):
-        rounds += _staged(objective, Round("search", size, settings.seeds, times), passed)
+        rounds += _staged(objective, Round("search", size, settings.seeds, times), passed, True)
     return rounds
 
 
-def _staged(objective: Objective, last: Round, passed: float = HOPEFUL) -> list[Round]:
-    """Give a round with the stages before it; a share of the candidates goes on from each."""
+def _staged(
+    objective: Objective, last: Round, passed: float = HOPEFUL, fewer: bool = False
+) -> list[Round]:
+    """Give a round with the stages before it; a share of the candidates goes on from each.
+
+    Stages have ``fewer`` seeds where they say so in the race, not in the polish.
+    """
     rounds: list[Round] = []
     left, after = float(last.rules), ()
     for stage in objective.stages:
-        seeds = (stage.seeds or last.seeds) if last.why == "search" else last.seeds
+        seeds = (fewer and stage.seeds) or last.seeds
         rounds.append(Round(stage.name, math.ceil(left), seeds, last.times, stage, after))
         left *= passed
         after = (*after, stage) if seeds == last.seeds else after

@@ -36,19 +36,17 @@ class Heat:
     Attributes:
         trial: Number of its last evaluation in the store.
         evaluation: The last one.
-        stage: Name of the stage it belongs to, ``whole`` for a candidate that came through.
         told: Score that the sampler is told.
     """
 
     trial: int
     evaluation: Evaluation
-    stage: str
     told: float
 
     @property
     def whole(self) -> bool:
         """Whether everything was measured."""
-        return self.stage == WHOLE
+        return self.evaluation.stage == WHOLE
 
 
 def is_behind(bound: Evaluation, best: Evaluation) -> bool:
@@ -126,7 +124,7 @@ class Race:
     def _told(self, heat: Heat) -> Heat:
         if heat.whole or self._best is None:
             return heat
-        rest = self._best.score - self._best_at[heat.stage].score
+        rest = self._best.score - self._best_at[heat.evaluation.stage].score
         return replace(heat, told=heat.evaluation.score + rest)
 
     def _heats(
@@ -138,8 +136,7 @@ class Race:
         some = [rules[index] for index in alive]
         why = stage.name if stage else "search"
         found = self._ledger.measure(some, seeds, why, generation, stage)
-        name = stage.name if stage else WHOLE
         return {
-            index: Heat(result.trial, result.evaluation, name, result.evaluation.score)
+            index: Heat(result.trial, result.evaluation, result.evaluation.score)
             for index, result in zip(alive, found, strict=True)
         }

@@ -108,7 +108,7 @@ def candidates(steps: Sequence[Step]) -> list[dict[str, Any]]:
         {
             "trial": step.trial,
             "generation": step.generation,
-            "stage": step.stage,
+            "stage": step.evaluation.stage,
             "score": step.evaluation.score,
             "spread": step.evaluation.spread,
         }

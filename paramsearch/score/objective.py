@@ -18,7 +18,7 @@ from paramsearch.score.collapse import (
 )
 from paramsearch.score.fidelity import Fidelity, Strict
 from paramsearch.score.measured import Measured
-from paramsearch.score.stage import WHOLE, Stage
+from paramsearch.score.stage import ANSWERS, WHOLE, Stage
 from paramsearch.score.weights import Weights as Weights
 
 
@@ -91,10 +91,10 @@ class Objective(Strict):
                     )
         names = [stage.name for stage in self.stages]
         for name in names:
-            if names.count(name) > 1 or name == WHOLE:
+            if names.count(name) > 1 or name in (WHOLE, ANSWERS):
                 raise ValueError(
                     f"stages: received the name '{name}'; allowed: names that differ from each "
-                    f"other and from '{WHOLE}', the last stage"
+                    f"other and from '{WHOLE}' and '{ANSWERS}', which every search has"
                 )
         return self
 

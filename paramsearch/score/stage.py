@@ -10,6 +10,9 @@ from paramsearch.score.weights import Term
 WHOLE = "whole"
 """Name of the last stage, at which everything is measured."""
 
+ANSWERS = "answers"
+"""Name of the stage at which a search compares rules by loss and limit behaviour in the end."""
+
 
 class Stage(Strict):
     """What is measured of a candidate at a stage, and thereby how much its score is at least.

@@ -20,9 +20,9 @@ from paramsearch.discovery.ledger import key_of
 from paramsearch.discovery.polish import Measure
 from paramsearch.rules.rule import Rule
 from paramsearch.score.objective import Objective
-from paramsearch.score.stage import Stage
+from paramsearch.score.stage import ANSWERS, Stage
 
-STAGE = Stage(name="answers", terms=("loss", "probe_slopes"))
+STAGE = Stage(name=ANSWERS, terms=("loss", "probe_slopes"))
 """What the front compares: losses and probes at the transferred learning rate."""
 
 
