@@ -65,7 +65,7 @@ WRONG = [
     (
         "stages",
         [{**CHEAP, "name": "answers"}],
-        r"stages: received .answers.; allowed: .* and .answers.",
+        r"stages: received the name .answers.; allowed: .* and .answers.",
     ),
     ("weigths", {}, r"weigths: received an unknown key \(did you mean 'weights'\?\); allowed: .*"),
     ("weights.collapse", 1, r"weights\.collapse: received an unknown key.*allowed: loss, lr_coll"),
