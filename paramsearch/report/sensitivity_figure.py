@@ -14,7 +14,7 @@ from paramsearch.report.canvas import INK, canvas, dress, headline, save
 
 _SIDES = {"below": ("#56b4e9", -0.19), "above": ("#e69f00", 0.19)}  # colour, place in the row
 _LINEAR = 0.1  # score up to which the axis is linear; beyond, a decade takes as much room
-_TICKS = (-1, -0.5, -0.2, -0.1, -0.05, 0, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+_TICKS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 _QUANTITIES = {"lr": "LR"}
 
 
@@ -91,11 +91,12 @@ def _frame(axes: Axes, rows: Sequence[Row]) -> None:
     sizes = [size for row in rows for size in (row["below"], row["above"]) if size]
     high = max((size["mean"] + size["error"] for size in sizes), default=0.0)
     low = min((size["mean"] - size["error"] for size in sizes), default=0.0)
-    axes.set_xlim(min(1.25 * low, -0.01), max(1.3 * high, 0.05))
-    ticks = [
-        t for t in (-0.1, -0.05, 0, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10) if low <= t <= 1.3 * high
-    ]
-    axes.set_xticks(ticks or [0], minor=False)
+    reach = max(1.3 * high, -1.3 * low, 2 * _TICKS[0])
+    left, right = min(1.3 * low, -0.15 * reach), max(1.3 * high, 0.3 * reach)
+    axes.set_xlim(left, right)
+    large = [t for t in _TICKS if t >= min(reach, _LINEAR) / 6]  # smaller ones would touch
+    ticks = [t for t in (*(-t for t in large), 0, *large) if left <= t <= right]
+    axes.set_xticks(ticks, minor=False)
     axes.set_xticks([], minor=True)
     axes.xaxis.set_major_formatter(FuncFormatter(_plainly))
     axes.set_yticks(range(len(rows)), [_label(row) for row in rows])
