@@ -247,7 +247,8 @@ def main() -> None:
             if not path.exists():
                 print(f"{name}, {way}, seed {seed} ...", file=sys.stderr)
                 path.write_text(json.dumps(place.search(way, seed)))
-            runs.setdefault(way, []).append(json.loads(path.read_text()))
+            rows = [(*row, tuple(point)) for *row, point in json.loads(path.read_text())]
+            runs.setdefault(way, []).append(rows)
         Console(width=150).print(tabled(name, place, runs))
 
 

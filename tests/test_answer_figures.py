@@ -20,8 +20,8 @@ def answers(places=PLACES, prefer=None):
     return {**NAMES, "front": found.to_json(), "choice": choose(found, prefer).to_json()}
 
 
-def row(group, below, above, matters=True, at_least=False):
-    size = {"error": 0.02, "at_least": at_least}
+def row(group, below, above, matters=True, estimated=False):
+    size = {"error": 0.02, "estimated": estimated}
     sides = [None if mean is None else {"mean": mean, **size} for mean in (below, above)]
     shown = {"group": group, "quantity": "lr", "axis": "width", "value": -1.0, "offset": 0.25}
     return {**shown, "below": sides[0], "above": sides[1], "matters": matters}
@@ -97,13 +97,13 @@ def test_bars_stand_for_what_is_lost(kept):
     assert "2 of 3 exponents matter" in kept[0].get_suptitle()
 
 
-def test_lower_bounds_end_in_an_arrow(kept):
-    rows = [row("hidden", 0.8, 0.3, at_least=True), row("input", 0.1, 0.0)]
+def test_estimates_end_in_an_arrow(kept):
+    rows = [row("hidden", 0.8, 0.3, estimated=True), row("input", 0.1, 0.0)]
     sensitivity_figure({**NAMES, "sensitivity": rows}, "x")
     axes = kept[0].axes[0]
     arrows = [float(line.get_xdata()[0]) for line in axes.lines if line.get_marker() == 5]
     assert sorted(arrows) == pytest.approx([0.32, 0.82])
-    assert "arrows: at least" in axes.get_xlabel()
+    assert "arrows: later stages not measured" in axes.get_xlabel()
 
 
 def test_the_most_important_exponent_is_on_top(kept):

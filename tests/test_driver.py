@@ -32,7 +32,7 @@ MUP = tuple(ENCODING.indices(Rule.load("mup")))
 
 
 def settings(**changed):
-    asked = {"budget": 24, "generation": 8} | changed
+    asked = {"budget": 24, "generation": 8, "patience": 0} | changed
     return SearchSettings("mlp", "width", "adam", "digits", "width", "transfer", **asked)
 
 

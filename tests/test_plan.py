@@ -143,7 +143,16 @@ def test_the_grid_bounds_what_a_search_can_train():
 
 def test_the_solver_is_counted_only_where_it_runs():
     made = {
-        solve: expected(settings(solve=solve), TRANSFER, COUNTS, 0, 96).member_steps
+        solve: expected(settings(solve=solve, patience=0), TRANSFER, COUNTS, 0, 96).member_steps
         for solve in (True, False)
     }
     assert made[True] > 1.01 * made[False]
+
+
+def test_behind_the_solver_the_sampler_is_expected_to_stop_when_patience_ends():
+    def searched(**asked):
+        plan = expected(settings(**asked), PLAIN, COUNTS, 0, 96)
+        return sum(r.rules * r.times for r in plan.rounds if r.why == "search")
+
+    assert [searched(patience=1), searched(), searched(solve=False)] == [32, 48, 96]
+    assert searched(patience=0) == searched(patience=9) == 96

@@ -6,7 +6,7 @@ import math
 
 import pytest
 from fake_evaluator import FakeEvaluator
-from test_driver import ENCODING, settings
+from test_driver import ENCODING, MUP, settings
 
 from paramsearch.discovery.driver import Driver
 from paramsearch.discovery.evaluation import Evaluation
@@ -16,11 +16,11 @@ from paramsearch.discovery.polish import (
     climb,
     intervals,
     is_better,
-    is_hopeless,
     is_tied,
     snap,
 )
 from paramsearch.discovery.progress import silent
+from paramsearch.discovery.staged import Staged, completed, is_hopeless
 from paramsearch.discovery.store import Store
 from paramsearch.score.objective import Objective
 from paramsearch.score.stage import Stage
@@ -84,11 +84,30 @@ def test_snap_takes_fractions_only_where_they_are_free():
     assert snap(slope, (3, 3), [[3], []])[0] == (3, 3)
 
 
-def test_what_is_hopeless_is_neither_better_nor_tied():
+NOTHING = evaluation(0.0, 0.0, 0.0, spread=0.0)  # a stage that does not see what the best loses
+
+
+def test_what_exceeds_the_whole_score_of_the_best_is_hopeless_and_not_tied():
     for bound, _, tied in PAIRS:
-        assert not (is_hopeless(bound, BEST) and tied)
-    assert is_hopeless(evaluation(1.5, 2.5, 3.5), BEST)
-    assert not is_hopeless(BEST, BEST)
+        assert not (is_hopeless(bound, BEST, bound) and tied)
+    assert is_hopeless(evaluation(1.5, 2.5, 3.5), BEST, evaluation(1.5, 2.5, 3.5))
+
+
+@pytest.mark.parametrize(
+    ("per_seed", "hopeless"),
+    [
+        ((0.5, 0.5, 0.5), True),
+        ((0.3, 0.3, 0.3), False),  # less than two spreads of the best score
+        ((0.0, 0.0, 2.0), False),  # one seed of three: two standard errors
+        ((0.0, 0.0, 0.0), False),
+    ],
+)
+def test_what_loses_more_at_a_stage_than_chance_explains_is_hopeless(per_seed, hopeless):
+    part = evaluation(*per_seed)
+    assert is_hopeless(part, BEST, NOTHING) == hopeless
+    whole = completed(part, BEST, NOTHING)
+    assert not hopeless or not (is_better(whole, BEST) or is_tied(whole, BEST))
+    assert whole.score == pytest.approx(BEST.score + part.score)
 
 
 class Prefixed(FakeEvaluator):
@@ -118,4 +137,43 @@ def test_a_polish_by_stages_ends_where_one_without_does_with_fewer_whole_ones(tm
         whole.append(sum("stage" not in json.loads(trial.key) for trial in trials))
         kept.close()
     assert found[0].best == found[1].best
-    assert whole[1] < 0.9 * whole[0]
+    assert whole[1] < 0.6 * whole[0]
+
+
+def test_points_measured_whole_are_not_estimated_later(tmp_path):
+    heard = []
+    kept = Store(tmp_path / "trials.db")
+    staged = Staged(
+        Ledger(Prefixed(), kept),
+        (Stage(name="half", terms=("loss",)),),
+        [0, 1],
+        lambda point: ENCODING.rule(point, "a"),
+        lambda stage, whole: heard.append(len(whole)),
+    )
+    best, far = MUP, tuple(0 for _ in MUP)
+    (alone,) = staged([far], "polish", 0)
+    (again,) = staged([far], "polish", 1, best)
+    assert again == alone and again.stage == "whole"
+    near = (MUP[0] + 1, *MUP[1:])
+    (stopped,) = staged([near], "polish", 2, best)
+    assert stopped.stage == "half" and staged.met[near].score < stopped.score
+    assert heard == [1, 0, 0, 0]
+    kept.close()
+
+
+def test_the_sampler_stops_where_patience_ends(tmp_path):
+    steps = []
+    for patience in (0, 1, None):
+        kept = Store(tmp_path / f"{patience}.db")
+        asked = settings(budget=40, patience=patience)
+        steps.append(Driver(asked, ENCODING, Ledger(Solved(), kept), {}, silent).explore())
+        kept.close()
+    assert [len(some) for some in steps] == [40, 16, 24]
+
+
+class Solved(FakeEvaluator):
+    """The solver finds the best rule, so that no generation after the first brings a better one."""
+
+    def solve(self, encoding, seeds):
+        found = [v.values[k] for v, k in zip(encoding.variables, MUP, strict=True)]
+        return {"values": found, "measured": found}

@@ -47,7 +47,7 @@ def test_exponents_move_by_the_multiple_of_their_step_nearest_to_a_quarter(found
 def test_losses_are_paired_over_seeds(found):
     hidden = found[0]
     assert hidden.below.lost.mean == pytest.approx(1.0)
-    assert hidden.below.lost.error == pytest.approx(0) and not hidden.below.at_least
+    assert hidden.below.lost.error == pytest.approx(0) and not hidden.below.estimated
     assert hidden.matters
 
 
@@ -70,11 +70,11 @@ def test_a_loss_within_the_spread_does_not_matter():
     assert (second.variable.group, second.matters) == ("input", False)
 
 
-def test_what_was_measured_in_part_is_a_lower_bound():
+def test_what_was_measured_in_part_is_an_estimate():
     def measure(points, stage, number, rival=None):
         found = bowl(points, stage, number)
         return [dataclasses.replace(e, stage="probes") if e.score else e for e in found]
 
     hidden, _, output = sensitivities(measure, VARIABLES, BEST)
-    assert hidden.above.at_least and hidden.to_json()["above"]["at_least"]
-    assert not output.above.at_least
+    assert hidden.above.estimated and hidden.to_json()["above"]["estimated"]
+    assert not output.above.estimated

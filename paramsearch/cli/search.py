@@ -60,6 +60,10 @@ def command(
         float | None, typer.Option(help="Ratio up to which features must not freeze; default: 256.")
     ] = None,
     sampler: Annotated[str, typer.Option(help="Sampler, by nevergrad's name.")] = "LargeDiagCMA",
+    patience: Annotated[
+        int | None,
+        typer.Option(help="Generations without a better candidate before the sampler stops."),
+    ] = None,
     solve: Annotated[
         bool, typer.Option("--solve/--no-solve", help="Start where the update probes point.")
     ] = True,
@@ -95,6 +99,7 @@ def command(
                 prefer=prefer,
                 target_ratio=target_ratio,
                 sampler=sampler,
+                patience=patience,
                 solve=solve,
                 options=settings(set_),
                 backend=backend,

@@ -112,7 +112,7 @@ def _cost(entry: Mapping[str, Any] | None) -> str:
     if not known:
         return ""
     most = max(known, key=lambda side: side["mean"])
-    return f"{'≥ ' * most['at_least']}{most['mean']:.2g}"
+    return f"{'≈ ' * most['estimated']}{most['mean']:.2g}"
 
 
 def _published(near: Mapping[str, Any] | None, group: str, quantity: str, axis: str) -> str:

@@ -17,11 +17,13 @@ from paramsearch.discovery.encoding import Point
 from paramsearch.discovery.evaluation import Evaluation
 from paramsearch.discovery.found import Found, Step
 from paramsearch.discovery.ledger import Ledger
-from paramsearch.discovery.polish import Measure, Polished, climb, intervals, is_hopeless, snap
+from paramsearch.discovery.patience import Patience
+from paramsearch.discovery.polish import Measure, Polished, climb, intervals, snap
 from paramsearch.discovery.progress import Listener, Progress
 from paramsearch.discovery.proposer import Proposer, Sampling
 from paramsearch.discovery.race import Race
 from paramsearch.discovery.settings import SearchSettings
+from paramsearch.discovery.staged import Staged
 from paramsearch.rules.rule import Rule
 from paramsearch.rules.space import Encoding
 from paramsearch.score.objective import Objective
@@ -89,10 +91,10 @@ class Driver:
         """
         self._purse = purse or Purse(settings.allowance, settings.generation)
         self._suggested = suggested
-        self._stages = objective.stages if objective else ()
-        self._race = Race(ledger, self._stages, settings.search_seeds())
+        stages = objective.stages if objective else ()
+        self._race = Race(ledger, stages, settings.search_seeds())
+        self._measure = Staged(ledger, stages, settings.final_seeds(), self.rule, self._heard)
         self._answers = objective is not None and answers(objective)
-        self._met: dict[Point, Evaluation] = {}
         self._settings = settings
         self._encoding = encoding
         self._ledger = ledger
@@ -148,7 +150,7 @@ class Driver:
             return Longer.from_json(found) if found else None
 
         return answer(
-            {point: each for point, each in self._met.items() if has_limit(each)},
+            {point: each for point, each in self._measure.met.items() if has_limit(each)},
             best,
             start,
             [step.point for step in by_loss[:FINALISTS]],
@@ -162,7 +164,7 @@ class Driver:
         )
 
     def explore(self) -> list[Step]:
-        """Ask, train and tell generations until the budget is spent.
+        """Ask, train and tell generations until the budget is spent, or patience ends.
 
         Returns:
             The distinct candidates, in order; the first is where the solver arrived, or else
@@ -177,8 +179,9 @@ class Driver:
         proposer.enqueue(list(dict.fromkeys([start, *self._suggested, *solved, *published])))
         steps: list[Step] = []
         seen: set[Point] = set()
+        patience = Patience(settings.patient)
         generation = stale = 0
-        while stale < _STALE and (count := self._purse.next(len(steps))):
+        while stale < _STALE and not patience.ended and (count := self._purse.next(len(steps))):
             points = proposer.ask(count)
             heats = self._race.run([self.rule(point) for point in points], generation)
             proposer.tell([heat.told for heat in heats])
@@ -188,6 +191,7 @@ class Driver:
             seen |= set(first)
             generation, stale = generation + 1, 0 if new else stale + 1
             whole = [step.evaluation for step in new if step.evaluation.stage == WHOLE]
+            patience.saw(whole)
             self._tell("search", len(steps), self._purse.total, whole)
         self._purse.close(len(steps))
         return steps
@@ -209,26 +213,8 @@ class Driver:
         """Give the rule at a grid point, named after what was asked."""
         return self._encoding.rule(point, self._name)
 
-    def _measure(
-        self, points: Sequence[Point], stage: str, number: int, rival: Evaluation | None = None
-    ) -> list[Evaluation]:
-        """Measure points on the seeds of the polish; what is hopeless stops at a cheap stage."""
-        found: dict[Point, Evaluation] = {}
-        left = list(dict.fromkeys(points))
-        for part in (*(self._stages if rival else ()), None):
-            if not left:
-                break
-            rules = [self.rule(point) for point in left]
-            results = self._ledger.measure(rules, self._settings.final_seeds(), stage, number, part)
-            evaluations = [result.evaluation for result in results]
-            found |= dict(zip(left, evaluations, strict=True))
-            self._tell(stage, self._ledger.trials, None, evaluations if part is None else ())
-            left = [p for p in left if rival and not is_hopeless(found[p], rival)]
-        self._met |= found
-        return [found[point] for point in points]
-
     def _losses(
-        self, points: Sequence[Point], stage: str, number: int, rival: Evaluation | None = None
+        self, points: Sequence[Point], stage: str, number: int, rival: Point | None = None
     ) -> list[Evaluation]:
         """Measure loss and probes alone, on the seeds of the polish."""
         del rival  # there is no cheaper stage
@@ -238,7 +224,7 @@ class Driver:
         return [result.evaluation for result in results]
 
     def _by_loss(
-        self, points: Sequence[Point], stage: str, number: int, rival: Evaluation | None = None
+        self, points: Sequence[Point], stage: str, number: int, rival: Point | None = None
     ) -> list[Evaluation]:
         """Measure points and score them by their loss alone."""
         del rival  # there is no cheaper stage
@@ -264,6 +250,9 @@ class Driver:
             near = [k for k, value in enumerate(values) if abs(value - values[index]) < 0.5 - 1e-9]
             fractions.append([k for k in near if abs(2 * values[k] - round(2 * values[k])) < 1e-9])
         return fractions
+
+    def _heard(self, stage: str, whole: Sequence[Evaluation]) -> None:
+        self._tell(stage, self._ledger.trials, None, whole)
 
     def _tell(
         self, stage: str, done: int, total: int | None, evaluations: Sequence[Evaluation]

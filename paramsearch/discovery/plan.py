@@ -39,8 +39,8 @@ RATES = 12
 PASSED = 0.35
 """Share of the candidates of a stage that go on: one of 16 (mlp) to half, the most (over depth)."""
 
-HOPEFUL = 0.6
-"""Share of the points of the polish that a stage leaves in doubt: few on mlp, all on convnet."""
+HOPEFUL = 0.45
+"""Share of the points of the polish that a stage leaves in doubt: half of them, or fewer."""
 
 
 def expected(
@@ -60,6 +60,8 @@ def expected(
         trials: Candidates that the sampler proposes.
     """
     near, final = 2 * len(counts), settings.polish_seeds
+    if settings.patient is not None:  # the first generation, behind the solver's, finds the best
+        trials = min(trials, settings.generation * (1 + settings.patient))
     rounds = [
         *_explored(settings, objective, counts, trials, PASSED),
         Round("polish", min(trials, FINALISTS) + 1, final),

@@ -22,11 +22,11 @@ from paramsearch.discovery.paired import gap
 class Measure(Protocol):
     """Evaluates grid points on the seeds of the polish, for a stage and round.
 
-    Of points that are ``hopeless`` beside a rival, if there is one, a lower bound may be given.
+    Of points that are hopeless beside a rival, a point measured before, an estimate may be given.
     """
 
     def __call__(
-        self, points: Sequence[Point], stage: str, number: int, rival: Evaluation | None = None
+        self, points: Sequence[Point], stage: str, number: int, rival: Point | None = None
     ) -> list[Evaluation]:
         """Give the evaluations in order."""
         ...
@@ -61,17 +61,6 @@ def is_tied(a: Evaluation, best: Evaluation) -> bool:
     return difference.mean <= max(best.spread, min(difference.error, 2 * best.spread))
 
 
-def is_hopeless(bound: Evaluation, best: Evaluation) -> bool:
-    """Say whether a lower bound of a score shows that it is neither better than the best nor tied.
-
-    Example:
-        >>> best = Evaluation(0.1, 0.01, (0.09, 0.11), {}, [])
-        >>> [is_hopeless(Evaluation(x, 0.0, (x, x), {}, []), best) for x in (0.11, 0.13)]
-        [False, True]
-    """
-    return gap(bound.per_seed, best.per_seed).mean > 2 * best.spread
-
-
 def climb(
     measure: Measure, counts: Sequence[int], starts: Sequence[Point], rounds: int
 ) -> tuple[Point, Evaluation]:
@@ -94,12 +83,12 @@ def climb(
     for number in range(1, rounds + 1):
         near = [_moved(point, axis, step) for axis in range(len(counts)) for step in (-1, 1)]
         near = [p for p in near if _inside(p, counts)]
-        found = dict(zip(near, measure(near, "polish", number, best), strict=True))
+        found = dict(zip(near, measure(near, "polish", number, point), strict=True))
         better = {p: e for p, e in found.items() if is_better(e, best)}
         if not better:
             break
         together = _together(point, better)
-        better[together] = measure([together], "polish", number, best)[0]
+        better[together] = measure([together], "polish", number, point)[0]
         point = min(better, key=lambda p: _mean(better[p]))
         best = better[point]
     return point, best
@@ -140,7 +129,7 @@ def intervals(measure: Measure, counts: Sequence[int], point: Point) -> Box:
         tries = {side: p for side, p in tries.items() if _inside(p, counts)}
         if not tries:
             break
-        results = measure(list(tries.values()), "interval", distance, best)
+        results = measure(list(tries.values()), "interval", distance, point)
         found = dict(zip(tries, results, strict=True))
         beaten |= {tries[side]: _mean(e) for side, e in found.items() if is_better(e, best)}
         open_sides = [side for side, e in found.items() if is_tied(e, best)]
@@ -171,7 +160,7 @@ def snap(
         if not indices or point[axis] in indices:
             continue
         tries = [(*current[:axis], index, *current[axis + 1 :]) for index in indices]
-        results = measure(tries, "snap", axis + 1, best)
+        results = measure(tries, "snap", axis + 1, point)
         tied = [(e, p) for e, p in zip(results, tries, strict=True) if is_tied(e, best)]
         if tied:
             evaluation, current = min(tied, key=lambda pair: _mean(pair[0]))

@@ -56,6 +56,7 @@ def search(
     prefer: str | None = None,
     target_ratio: float | None = None,
     sampler: str = "LargeDiagCMA",
+    patience: int | None = None,
     solve: bool = True,
     options: Mapping[str, object] | None = None,
     backend: str = "auto",
@@ -97,6 +98,8 @@ def search(
             transferred loss; by default the lowest loss among rules whose features do not freeze.
         target_ratio: Up to which ratio they must not; by default 256.
         sampler: nevergrad's name of the sampler.
+        patience: Generations of 16 candidates without a better one after which the sampler stops
+            before the budget is spent, 0 for none; by default 2 behind the solver, else none.
         solve: Start the sampler where the update probes point, if the objective weighs them.
         options: What to set of the architecture: option or axis -> value.
         backend: How members are trained: ``"stacked"`` side by side, ``"loop"`` one after the
@@ -124,6 +127,7 @@ def search(
         Traceback (most recent call last):
         ParamsearchError: unknown axis
     """
+    asked: dict[str, Any] = dict(locals())
     named, declaring = declared(axis if isinstance(axis, str) else ",".join(axis))
     options = {**(options or {}), **declaring}
     model = load_arch(arch, options) if isinstance(arch, str) else arch.having(options)
@@ -135,35 +139,13 @@ def search(
         words: Sequence[str] = (arch if isinstance(arch, str) else arch.name, named, optimizer)
         folder = _folder(out, words, resume)
         check_folder(folder)
-        found = {
-            each: search(
-                arch,
-                axis=each,
-                optimizer=optimizer,
-                task=task,
-                space=space or space_for(axes),
-                by=by,
-                objective=objective,
-                budget=budget,
-                seed=seed,
-                device=device,
-                out=folder / each,
-                resume=resume and (folder / each / DATABASE).exists(),
-                blind=blind,
-                suggest=suggest,
-                prefer=prefer,
-                target_ratio=target_ratio,
-                sampler=sampler,
-                solve=solve,
-                options=options,
-                backend=backend,
-                precision=precision,
-                compile=compile,
-                yes=yes,
-                listen=listen,
+        found: dict[str, SearchResult] = {}
+        for each in axes:
+            going = resume and (folder / each / DATABASE).exists()
+            same = {"space": space or space_for(axes), "options": options}
+            found[each] = search(
+                **asked | same | {"axis": each, "out": folder / each, "resume": going}
             )
-            for each in axes
-        }
         return join(found, model, folder)
     program = command_of(command, command_timeout, jobs)
     losses_alone = program is not None or of_training(model, axis)
@@ -186,6 +168,7 @@ def search(
         device=device,
         blind=blind,
         sampler=sampler,
+        patience=patience,
         solve=solve and not _unsolved(goal),
         options=tuple(f"{name}={value}" for name, value in options.items()),
         backend=backend,

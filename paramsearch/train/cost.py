@@ -10,7 +10,7 @@ from paramsearch.tasks.task import Batch
 from paramsearch.train.meter import Meter
 from paramsearch.train.workload import Workload
 
-CPU_BYTES = 192 * 2**20
+CPU_BYTES = 512 * 2**20
 """Memory that one chunk of members may take on the CPU; more gains nothing there."""
 
 CACHED_BYTES = 24 * 2**20
@@ -105,7 +105,7 @@ def chunk_size(cost: Cost, device: torch.device, compiled: bool = False) -> int:
 
     Example:
         >>> chunk_size(Cost(1e6, 1e6, member_bytes=2**20, shared_bytes=0), torch.device("cpu"))
-        192
+        512
     """
     if device.type == "cuda":
         room = GPU_SHARE * float(cast(Any, torch.cuda).get_device_properties(device).total_memory)

@@ -210,7 +210,7 @@ def climb_by_loss(
     met: dict[Point, Evaluation] = {}
 
     def by_loss(
-        points: Sequence[Point], stage: str, number: int, rival: Evaluation | None = None
+        points: Sequence[Point], stage: str, number: int, rival: Point | None = None
     ) -> list[Evaluation]:
         del stage, rival
         found = measure(points, "loss", number)

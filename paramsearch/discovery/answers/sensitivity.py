@@ -20,15 +20,15 @@ class Cost:
 
     Attributes:
         lost: Paired over seeds.
-        at_least: Whether it is a lower bound, as the rest of the score was not measured.
+        estimated: Whether the later stages were not measured, and count as in the rule itself.
     """
 
     lost: Gap
-    at_least: bool
+    estimated: bool
 
     def to_json(self) -> dict[str, Any]:
         """Give plain data."""
-        return {**self.lost.to_json(), "at_least": self.at_least}
+        return {**self.lost.to_json(), "estimated": self.estimated}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def sensitivities(
         if (moved := _moved(variables, point, index, side * _steps(variable))) is not None
     }
     (best,) = measure([point], "sensitivity", 0)
-    others = measure(list(moves.values()), "sensitivity", 0, best)
+    others = measure(list(moves.values()), "sensitivity", 0, point)
     lost = {move: _lost(found, best) for move, found in zip(moves, others, strict=True)}
     found = [_of(variable, point, index, lost) for index, variable in enumerate(variables)]
     return sorted(found, key=lambda sensitivity: -sensitivity.most)
