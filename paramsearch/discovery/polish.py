@@ -2,10 +2,11 @@
 
 All comparisons are paired: the same seeds for every candidate, so that what the seeds share
 cancels. With ``d`` the per-seed differences of two scores over n seeds, one candidate is better
-when ``mean(d) < -se(d)``, where ``se(d) = std(d) / sqrt(n)``. One is tied with the best when
-``mean(d) <= max(spread, min(se(d), 2 spread))``, where ``spread`` is the standard error of the
-best one's own score: the bound by 2 spread is there because a candidate that fails with a single
-seed has ``mean(d) = se(d)`` however large the failure is.
+when ``mean(d) < -2 se(d)``, where ``se(d) = std(d) / sqrt(n)``: with one standard error, some of
+the many neighbours of a point are better by chance alone, and the climb wanders. One is tied with
+the best when ``mean(d) <= max(spread, min(se(d), 2 spread))``, where ``spread`` is the standard
+error of the best one's own score: the bound by 2 spread is there because a candidate that fails
+with a single seed has ``mean(d) = se(d)`` however large the failure is.
 """
 
 import math
@@ -16,7 +17,7 @@ from typing import Protocol
 
 from paramsearch.discovery.encoding import Point
 from paramsearch.discovery.evaluation import Evaluation
-from paramsearch.discovery.paired import gap
+from paramsearch.discovery.paired import SURE, gap
 
 
 class Measure(Protocol):
@@ -50,9 +51,9 @@ class Polished:
 
 
 def is_better(a: Evaluation, b: Evaluation) -> bool:
-    """Say whether a beats b by more than the standard error of their paired difference."""
+    """Say whether a beats b by more than two standard errors of their paired difference."""
     difference = gap(a.per_seed, b.per_seed)
-    return difference.mean < -difference.error
+    return difference.mean < -SURE * difference.error
 
 
 def is_tied(a: Evaluation, best: Evaluation) -> bool:
