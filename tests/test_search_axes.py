@@ -57,6 +57,19 @@ def test_a_search_over_two_axes_leaves_one_rule(tmp_path, monkeypatch):
         assert found.rule.along(axis).groups == part.groups
 
 
+def test_a_command_trains_along_every_axis(tmp_path, monkeypatch):
+    without_training(monkeypatch)
+    asked = {
+        "axis": "width,depth",
+        "budget": 4,
+        "command": "python a.py {rule} {lr} {width} {depth}",
+    }
+    search("resmlp", **asked, out=tmp_path)
+    for axis in ("width", "depth"):
+        source = Rule.load(tmp_path / axis / "rule.yaml").source
+        assert f"--axis {axis} " in source and "{width} {depth}" in source
+
+
 def test_held_axes_are_scaled_beyond_the_base_alone():
     task, objective = tiny(task="teacher").task, tiny().objective
     where = (ARCH, task, "width", "adam", objective, "cpu", 0)
