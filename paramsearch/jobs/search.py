@@ -141,11 +141,10 @@ def search(
         check_folder(folder)
         found: dict[str, SearchResult] = {}
         for each in axes:
-            going = resume and (folder / each / DATABASE).exists()
-            same = {"space": space or space_for(axes), "options": options}
-            found[each] = search(
-                **asked | same | {"axis": each, "out": folder / each, "resume": going}
-            )
+            asked |= {"axis": each, "space": space or space_for(axes), "options": options}
+            asked |= {"out": folder / each}
+            asked |= {"resume": resume and (folder / each / DATABASE).exists()}
+            found[each] = search(**asked)
         return join(found, model, folder)
     program = command_of(command, command_timeout, jobs)
     losses_alone = program is not None or of_training(model, axis)
