@@ -11,10 +11,6 @@ VERIFY ?= --scales 512 --baselines sp,mup
 # For a GPU: make TORCH_INDEX= ...
 TORCH_INDEX ?= --extra-index-url https://download.pytorch.org/whl/cpu
 
-# torch's threads sleep while they wait for each other: a tenth slower alone, but not several times
-# slower beside other programs.
-export OMP_WAIT_POLICY ?= PASSIVE
-
 BIN = $(VENV)/bin
 # A worker per core, and so a thread per worker: torch's own threads would wait for each other.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
