@@ -97,13 +97,12 @@ def test_bars_stand_for_what_is_lost(kept):
     assert "2 of 3 exponents matter" in kept[0].get_suptitle()
 
 
-def test_estimates_end_in_an_arrow(kept):
+def test_the_axis_says_that_losses_are_estimated(kept):
     rows = [row("hidden", 0.8, 0.3, estimated=True), row("input", 0.1, 0.0)]
-    sensitivity_figure({**NAMES, "sensitivity": rows}, "x")
-    axes = kept[0].axes[0]
-    arrows = [float(line.get_xdata()[0]) for line in axes.lines if line.get_marker() == 5]
-    assert sorted(arrows) == pytest.approx([0.32, 0.82])
-    assert "arrows: later stages not measured" in axes.get_xlabel()
+    for some in (rows, rows[1:]):
+        sensitivity_figure({**NAMES, "sensitivity": some}, "x")
+    labels = [figure.axes[0].get_xlabel() for figure in kept]
+    assert ["estimated" in label for label in labels] == [True, False]
 
 
 def test_the_most_important_exponent_is_on_top(kept):

@@ -20,7 +20,7 @@ from paramsearch.discovery.polish import (
     snap,
 )
 from paramsearch.discovery.progress import silent
-from paramsearch.discovery.staged import Staged, completed, is_hopeless
+from paramsearch.discovery.staged import Staged
 from paramsearch.discovery.store import Store
 from paramsearch.score.objective import Objective
 from paramsearch.score.stage import Stage
@@ -84,30 +84,16 @@ def test_snap_takes_fractions_only_where_they_are_free():
     assert snap(slope, (3, 3), [[3], []])[0] == (3, 3)
 
 
-NOTHING = evaluation(0.0, 0.0, 0.0, spread=0.0)  # a stage that does not see what the best loses
+def test_fractions_are_measured_wholly_before_they_are_taken():
+    asked = []
 
+    def measure(points, stage, number, rival=None):
+        asked.append((tuple(points), rival))
+        lost = 0.0 if rival else 1.0  # what looks tied by estimates is worse on the whole
+        return [evaluation(lost * (p != (3,)), spread=0.1) for p in points]
 
-def test_what_exceeds_the_whole_score_of_the_best_is_hopeless_and_not_tied():
-    for bound, _, tied in PAIRS:
-        assert not (is_hopeless(bound, BEST, bound) and tied)
-    assert is_hopeless(evaluation(1.5, 2.5, 3.5), BEST, evaluation(1.5, 2.5, 3.5))
-
-
-@pytest.mark.parametrize(
-    ("per_seed", "hopeless"),
-    [
-        ((0.5, 0.5, 0.5), True),
-        ((0.3, 0.3, 0.3), False),  # less than two spreads of the best score
-        ((0.0, 0.0, 2.0), False),  # one seed of three: two standard errors
-        ((0.0, 0.0, 0.0), False),
-    ],
-)
-def test_what_loses_more_at_a_stage_than_chance_explains_is_hopeless(per_seed, hopeless):
-    part = evaluation(*per_seed)
-    assert is_hopeless(part, BEST, NOTHING) == hopeless
-    whole = completed(part, BEST, NOTHING)
-    assert not hopeless or not (is_better(whole, BEST) or is_tied(whole, BEST))
-    assert whole.score == pytest.approx(BEST.score + part.score)
+    assert snap(measure, (3,), [[2, 4]])[0] == (3,)
+    assert asked[1:] == [(((2,), (4,)), (3,)), (((2,), (4,)), None)]
 
 
 class Prefixed(FakeEvaluator):
@@ -157,7 +143,25 @@ def test_points_measured_whole_are_not_estimated_later(tmp_path):
     near = (MUP[0] + 1, *MUP[1:])
     (stopped,) = staged([near], "polish", 2, best)
     assert stopped.stage == "half" and staged.met[near].score < stopped.score
-    assert heard == [1, 0, 0, 0]
+    assert heard == [1, 1, 0, 0]  # whole evaluations: the first point, the rival, then stages alone
+    kept.close()
+
+
+def test_what_looks_better_than_the_rival_is_measured_to_the_end(tmp_path):
+    kept = Store(tmp_path / "trials.db")
+    stages = (Stage(name="half", terms=("loss",)),)
+    staged = Staged(
+        Ledger(Prefixed(), kept),
+        stages,
+        [0, 1],
+        lambda point: ENCODING.rule(point, "a"),
+        lambda stage, whole: None,
+    )
+    near, far = ((MUP[0] + 1, *MUP[1:]), tuple(0 for _ in MUP))
+    better, rival, worse = staged([MUP, near, far], "polish", 0, near)
+    assert [e.stage for e in (better, rival, worse)] == ["whole", "whole", "half"]
+    (there,) = staged([far], "polish", 1)
+    assert worse.score - rival.score == pytest.approx((there.score - rival.score) / 2)
     kept.close()
 
 

@@ -39,8 +39,8 @@ RATES = 12
 PASSED = 0.35
 """Share of the candidates of a stage that go on: one of 16 (mlp) to half, the most (over depth)."""
 
-HOPEFUL = 0.45
-"""Share of the points of the polish that a stage leaves in doubt: half of them, or fewer."""
+HOPEFUL = 0.15
+"""Share of the points of the polish that look better than the best at a stage: one of eight."""
 
 
 def expected(

@@ -23,7 +23,7 @@ from paramsearch.discovery.paired import SURE, gap
 class Measure(Protocol):
     """Evaluates grid points on the seeds of the polish, for a stage and round.
 
-    Of points that are hopeless beside a rival, a point measured before, an estimate may be given.
+    Of points that do not look better than a rival, an estimate may be given.
     """
 
     def __call__(
@@ -161,10 +161,12 @@ def snap(
         if not indices or point[axis] in indices:
             continue
         tries = [(*current[:axis], index, *current[axis + 1 :]) for index in indices]
-        results = measure(tries, "snap", axis + 1, point)
-        tied = [(e, p) for e, p in zip(results, tries, strict=True) if is_tied(e, best)]
-        if tied:
-            evaluation, current = min(tied, key=lambda pair: _mean(pair[0]))
+        found = measure(tries, "snap", axis + 1, point)
+        tied = [p for p, e in zip(tries, found, strict=True) if is_tied(e, best)]
+        whole = measure(tied, "snap", axis + 1)  # those that are tied as far as they were measured
+        sure = [(e, p) for e, p in zip(whole, tied, strict=True) if is_tied(e, best)]
+        if sure:
+            evaluation, current = min(sure, key=lambda pair: _mean(pair[0]))
     return current, evaluation
 
 

@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 from paramsearch.discovery.evaluation import Evaluation
 from paramsearch.discovery.ledger import Ledger
 from paramsearch.discovery.paired import SURE, gap
+from paramsearch.discovery.partial import completed
 from paramsearch.rules.rule import Rule
 from paramsearch.score.stage import WHOLE, Stage
 
@@ -124,8 +125,8 @@ class Race:
     def _told(self, heat: Heat) -> Heat:
         if heat.whole or self._best is None:
             return heat
-        rest = self._best.score - self._best_at[heat.evaluation.stage].score
-        return replace(heat, told=heat.evaluation.score + rest)
+        estimate = completed(heat.evaluation, self._best, self._best_at[heat.evaluation.stage])
+        return replace(heat, told=estimate.score)
 
     def _heats(
         self, rules: Sequence[Rule], alive: Sequence[int], generation: int, stage: Stage | None

@@ -81,9 +81,6 @@ def _bar(axes: Axes, place: int, row: Row, side: str) -> None:
         xerr=size["error"],
         error_kw={"ecolor": INK, "elinewidth": 1.0, "capsize": 2.0},
     )
-    if size["estimated"]:
-        tip = size["mean"] + size["error"]
-        axes.plot(tip, place + shift, marker=5, markersize=6, color=INK, clip_on=False)
 
 
 def _frame(axes: Axes, rows: Sequence[Row]) -> None:
@@ -106,9 +103,7 @@ def _frame(axes: Axes, rows: Sequence[Row]) -> None:
     for side, sign in (("below", "lower"), ("above", "higher")):
         axes.barh(0, 0, color=_SIDES[side][0], label=f"exponent {by} {sign}")
     unit = f"score lost (logarithmic beyond {_LINEAR:g})" if high > _LINEAR else "score lost"
-    unit += (
-        "; arrows: later stages not measured" if any(size["estimated"] for size in sizes) else ""
-    )
+    unit += ", estimated at the first stages" * any(size["estimated"] for size in sizes)
     dress(axes, "Score lost when one exponent is off, the others held", unit, "")
     axes.grid(False, axis="y")
     axes.axvline(0, color=INK, linewidth=1.0)
