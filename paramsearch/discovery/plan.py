@@ -16,16 +16,17 @@ from paramsearch.discovery.race import KEPT
 from paramsearch.discovery.rounds import Plan, Population, Round, plan_of
 from paramsearch.discovery.settings import SearchSettings
 from paramsearch.discovery.solver.gauss_newton import DAMPINGS, JACOBIANS, ROUNDS
+from paramsearch.discovery.solver.refine import ROUNDS as REFINED
 from paramsearch.score.objective import Objective
 
 SOLVED = (1.5, 4.0)
 """Jacobians and steps of the solver: 1 or 2, and 2 to 6."""
 
-MOVES = 2.5
-"""Rounds of neighbours that the climb measures: 1.8 to 3 in five searches of mlp and resmlp."""
+MOVES = 1.3
+"""Rounds of neighbours that the climb measures: 1 to 2 in five searches of mlp and uv."""
 
-TIED = 1.7
-"""What intervals and fractions measure beyond the climb, in rounds of neighbours: 0.9 to 2.4."""
+TIED = 0.7
+"""What intervals and fractions measure beyond the climb, in rounds of neighbours: 0 to 1.1."""
 
 MOVES_BY_LOSS = 3.5
 """Rounds of neighbours that both climbs by loss measure and the polish has not, 6 at most."""
@@ -36,8 +37,8 @@ PARTED = 0.7
 RATES = 12
 """Learning rates of the base model's curve for longer runs, about."""
 
-PASSED = 0.35
-"""Share of the candidates of a stage that go on: one of 16 (mlp) to half, the most (over depth)."""
+PASSED = 0.2
+"""Share of the candidates of a stage that go on: one of 48 (uv) to half, the most (over depth)."""
 
 HOPEFUL = 0.15
 """Share of the points of the polish that look better than the best at a stage: one of eight."""
@@ -166,7 +167,8 @@ def _probings(
 ) -> tuple[float, float]:
     """Count the rules that the solver probes: at the second scale, where it approaches, and beyond.
 
-    The approach has half the seeds; start and check come on top of Jacobians and steps.
+    The approach has half the seeds; start, refinement and check come on top of Jacobians and steps.
     """
     one = (1 + len(counts)) * jacobians + steps
-    return (1.5 * one + 4) * settings.solve, (one + 3) * settings.solve
+    more = 2**REFINED - 1 + 3
+    return (1.5 * one + more + 1) * settings.solve, (one + more) * settings.solve

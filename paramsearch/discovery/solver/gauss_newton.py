@@ -84,9 +84,12 @@ class Bend:
 
         Args:
             scales: Which scales count; all by default.
-            seeds: Which seeds count; all by default.
+            seeds: Which seeds count, of those at x; all by default. Where the Jacobian was measured
+                with fewer, these take turns.
         """
-        moved, there = (of.slopes(scales, seeds) for of in (self.moved, self.there))
+        few = self.moved.logs.shape[-1]
+        turns = None if seeds is None else [seed % few for seed in seeds]
+        moved, there = (of.slopes(scales, turns) for of in (self.moved, self.there))
         return self.here.slopes(scales, seeds)[0], ((moved - there) / self.steps[:, None]).T
 
 

@@ -14,6 +14,7 @@ from paramsearch.discovery.solver.certainty import Certainty, certainty
 from paramsearch.discovery.solver.gauss_newton import Bend, Values, approach, gauss_newton
 from paramsearch.discovery.solver.prober import Prober, Probing
 from paramsearch.discovery.solver.readings import Readings, counted
+from paramsearch.discovery.solver.refine import ROUNDS, refined
 from paramsearch.discovery.solver.simple import rise_by_chance, simplest
 from paramsearch.errors import ParamsearchError
 from paramsearch.rules.encoding import Encoding
@@ -27,6 +28,9 @@ SCALES = 3
 SPAN = 4
 FRESH = 500
 """Distance of the seeds on which the simple rule is checked from those of the solution."""
+
+MORE = 700
+"""Distance of the seeds with which the solution is refined."""
 
 _HALVINGS = 6  # of the learning rate, until the start trains at every scale
 
@@ -152,6 +156,12 @@ def solve_axis(
     for near in [calm.nearest] * (calm.lr < how.lr) + [how.nearest]:
         start = approach(measure(near), variables, start, heard)
     bend = gauss_newton(measure(how), variables, start, heard)
+
+    def again(values: Values, more: Sequence[int]) -> Readings:
+        return prober.read([values], replace(how, seeds=tuple(more)))
+
+    others = [MORE + k * len(seeds) + seed for k in range(2**ROUNDS - 1) for seed in seeds]
+    bend = refined(bend, variables, again, others)
     found = certainty(bend, variables)
     simple = simplest(found.model, bend.values, variables)
     fresh = replace(how, seeds=tuple(seed + FRESH for seed in seeds))
