@@ -12,6 +12,7 @@ from paramsearch.errors import ParamsearchError
 from paramsearch.rules.rule import Rule
 from paramsearch.score.curve import Optimum, optimum
 from paramsearch.tracing.axes import STEPS
+from paramsearch.tracing.trace import Trace, trace
 from paramsearch.train.engine import train
 from paramsearch.train.outcome import Outcome
 from paramsearch.train.population import Member
@@ -132,7 +133,18 @@ def _prepared(setting: Setting, scale: int) -> Workload | Program:
         setting.sizes(scale),
         device=setting.device,
         engine=setting.engine,
+        base=_base_trace(setting),
     )
+
+
+def _base_trace(setting: Setting) -> Trace:
+    """Give the trace at the base, made once for a setting and all that are made from it."""
+    parts = (setting.arch, setting.task)
+    key = ("trace", *map(id, parts))
+    if key not in setting.places:
+        found = trace(setting.arch, task=setting.task)
+        setting.places[key] = (found, parts)  # parts keep their ids
+    return setting.places[key][0]
 
 
 def base_optimum(setting: Setting, lrs: Sequence[float], losses: Array) -> Optimum:

@@ -40,8 +40,8 @@ RATES = 12
 PASSED = 0.2
 """Share of the candidates of a stage that go on: one of 48 (uv) to half, the most (over depth)."""
 
-HOPEFUL = 0.15
-"""Share of the points of the polish that look better than the best at a stage: one of eight."""
+HOPEFUL = 0.1
+"""Share of the points of the polish that look better than the best at a stage: 0 to a fifth."""
 
 
 def expected(

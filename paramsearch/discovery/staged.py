@@ -4,10 +4,9 @@ With ``d`` the differences, seed by seed, between the scores of a point and of i
 over n seeds, a point goes on while ``mean(d) < -std(d) / sqrt(n)``. What stops has an estimate in
 place of its whole score: later stages add what they add for the rival. So the best is always known
 on the whole objective, and which values are tied with it by the first stage. In recorded searches
-of mlp, resmlp, convnet, uv and gpt (2400 pairs of points) one of 18 went on from the first stage,
-and 22 of the 23 that beat their rival on the whole by two standard errors did; by the estimates as
-many were tied with it, within a tenth, nine of ten of them the same over depth and with gpt, three
-of four with mlp and convnet.
+of mlp, resmlp, convnet, uv and gpt (2030 pairs of points) one of 19 went on from the first stage,
+and 20 of the 21 that beat their rival on the whole by two standard errors did; the estimates call a
+tenth more of them tied, and nine of ten of those that are.
 """
 
 from collections.abc import Callable, Sequence

@@ -101,6 +101,7 @@ def prepare(
     device: str | torch.device = "cpu",
     dtype: torch.dtype = torch.float32,
     engine: Engine | None = None,
+    base: Trace | None = None,
 ) -> Workload:
     """Build and trace a model at one scale and measure how its base model is initialized.
 
@@ -112,6 +113,7 @@ def prepare(
         dtype: Floating-point type of parameters and activations.
         engine: Backend and precision; by default members train side by side by ``vmap`` and, where
             the model does not take that, one after the other.
+        base: The trace at the base, where that is known.
 
     Returns:
         The workload. Dropout is off, and batch norms use the batch's own statistics.
@@ -120,9 +122,9 @@ def prepare(
         ParamsearchError: The model cannot be built, traced or trained at this scale.
     """
     engine = engine or Engine()
-    traced = trace(arch, task=task, scale=scale)
     at_base = all(arch.axes[axis] == size for axis, size in scale.items())
-    base = traced if at_base else trace(arch, task=task)
+    base = base or trace(arch, task=task)
+    traced = base if at_base else trace(arch, task=task, scale=scale)
     small, task = arch.task_at(task), arch.task_at(task, scale)
     known = base_init(base_builds(lambda: arch.model(small.dims)))
     laws = {t.name: law_for(t, known, base.tensors) for t in traced.tensors}
