@@ -16,8 +16,8 @@ def completed(part: Evaluation, rival: Evaluation, rival_part: Evaluation) -> Ev
     Example:
         >>> best = Evaluation(0.4, 0.01, (0.39, 0.41), {}, [])
         >>> at_stage = Evaluation(0.1, 0.01, (0.09, 0.11), {}, [])
-        >>> completed(Evaluation(0.2, 0.01, (0.2, 0.2), {}, []), best, at_stage).score
-        0.5
+        >>> completed(Evaluation(0.2, 0.01, (0.2, 0.2), {}, []), best, at_stage).per_seed
+        (0.5, 0.5)
     """
     triples = zip(part.per_seed, rival.per_seed, rival_part.per_seed, strict=False)
     per_seed = tuple(own + whole - known for own, whole, known in triples)
