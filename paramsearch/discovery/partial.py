@@ -14,10 +14,10 @@ def completed(part: Evaluation, rival: Evaluation, rival_part: Evaluation) -> Ev
         rival_part: The rival at the same stage, on the same seeds.
 
     Example:
-        >>> best = Evaluation(0.4, 0.01, (0.39, 0.41), {}, [])
-        >>> at_stage = Evaluation(0.1, 0.01, (0.09, 0.11), {}, [])
-        >>> completed(Evaluation(0.2, 0.01, (0.2, 0.2), {}, []), best, at_stage).per_seed
-        (0.5, 0.5)
+        >>> best = Evaluation(0.5, 0.0, (0.25, 0.75), {}, [])
+        >>> at_stage = Evaluation(0.25, 0.0, (0.0, 0.5), {}, [])
+        >>> completed(Evaluation(0.5, 0.0, (0.5, 0.5), {}, []), best, at_stage).per_seed
+        (0.75, 0.75)
     """
     triples = zip(part.per_seed, rival.per_seed, rival_part.per_seed, strict=False)
     per_seed = tuple(own + whole - known for own, whole, known in triples)
