@@ -80,12 +80,8 @@ def certainty(bend: Bend, variables: Sequence[Variable], seed: int = 0) -> Certa
         seed: Of the resamples.
     """
     x, bounds = np.array(bend.values), distances(bend.values, variables)
-    samples = [bend.linear(*sample) for sample in _samples(bend.here, seed)]
-    spread = np.std([slopes for slopes, _ in samples], axis=0)
-    model = LinearModel(*bend.linear(), bend.here.one_sided, np.hypot(spread, RESOLUTION))
-    freedom = max(len(model.slopes) - len(x), 1)
-    misfit = max(1.0, model.misfit(model.best(bounds)) / freedom)
-    model = replace(model, sigma=model.sigma * np.sqrt(misfit))
+    samples = resampled(bend, seed)
+    model = weighted(bend, samples, bounds)
     by_chance = np.percentile(
         [replace(model, slopes=r, jacobian=j).best(bounds) for r, j in samples], PERCENT, axis=0
     )
@@ -97,12 +93,32 @@ def certainty(bend: Bend, variables: Sequence[Variable], seed: int = 0) -> Certa
     return Certainty(model, x + low, x + high, determined, _open(model, bounds))
 
 
+def weighted(bend: Bend, samples: Sequence[tuple[Array, Array]], bounds: Bounds) -> LinearModel:
+    """Give the linear model around a solution, its slopes weighted by how they scatter.
+
+    Args:
+        bend: Slopes and Jacobian at the solution.
+        samples: The same of resamples.
+        bounds: Between which the exponents may move.
+    """
+    spread = np.std([slopes for slopes, _ in samples], axis=0)
+    model = LinearModel(*bend.linear(), bend.here.one_sided, np.hypot(spread, RESOLUTION))
+    freedom = max(model.jacobian.shape[0] - model.jacobian.shape[1], 1)
+    misfit = max(1.0, model.misfit(model.best(bounds)) / freedom)
+    return replace(model, sigma=model.sigma * np.sqrt(misfit))
+
+
 def distances(values: Values, variables: Sequence[Variable]) -> Bounds:
     """Give how far each exponent is from its bounds."""
     x = np.array(values)
     low = np.array([variable.low for variable in variables])
     high = np.array([variable.high for variable in variables])
     return low - x, high - x
+
+
+def resampled(bend: Bend, seed: int = 0) -> list[tuple[Array, Array]]:
+    """Give slopes and Jacobian of resamples of scales and seeds."""
+    return [bend.linear(*sample) for sample in _samples(bend.here, seed)]
 
 
 def _samples(readings: Readings, seed: int) -> list[tuple[list[int], list[int]]]:

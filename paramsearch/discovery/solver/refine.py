@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from paramsearch.discovery.solver.certainty import RESOLUTION, certainty, distances
+from paramsearch.discovery.solver.certainty import RESOLUTION, distances, resampled, weighted
 from paramsearch.discovery.solver.gauss_newton import Bend, Values
 from paramsearch.discovery.solver.readings import Readings
 from paramsearch.rules.variable import Variable
@@ -64,8 +64,9 @@ def _pooled(bend: Bend, more: Readings) -> Bend:
 
 def _moved(bend: Bend, variables: Sequence[Variable]) -> Bend:
     """Move to the best point of the linear model, with the readings that it foretells there."""
-    model = certainty(bend, variables).model
-    move = model.best(distances(bend.values, variables))
+    bounds = distances(bend.values, variables)
+    model = weighted(bend, resampled(bend), bounds)
+    move = model.best(bounds)
     octaves = np.log2(bend.here.ratios)
     change = (model.jacobian @ move)[None, :, None, None] * octaves[None, None, :, None]
     values = tuple(round(x + float(d), 6) for x, d in zip(bend.values, move, strict=True))
