@@ -1,6 +1,5 @@
 """Ways of going about the same training, which must give the same numbers."""
 
-import functools
 from dataclasses import replace
 
 import pytest
@@ -17,6 +16,7 @@ from paramsearch.rules.rule import Rule
 from paramsearch.tasks.catalog import load_task
 from paramsearch.tracing.arch import Arch, load_arch
 from paramsearch.train import chunk, engine
+from paramsearch.train import compiled as compiled_step
 from paramsearch.train.cost import Cost, chunk_size, compiling_pays
 from paramsearch.train.engine import cost_of, train
 from paramsearch.train.optimizers.table import OPTIMIZERS, optimizer_entry
@@ -50,9 +50,12 @@ def assert_same(found, expected, **tolerance):
 
 @pytest.fixture
 def quick_compiler(monkeypatch):
-    """Everything of ``torch.compile`` but the C++ compiler, which takes long."""
-    quick = functools.partial(torch.compile, backend="aot_eager")
-    monkeypatch.setattr(torch, "compile", quick)
+    """Everything of a compiled step but the C++ compiler, which takes long."""
+
+    def quick(graph, leaves):
+        return torch.compile(graph, backend="aot_eager", fullgraph=True, dynamic=False)
+
+    monkeypatch.setattr(compiled_step, "_compile", quick)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +112,7 @@ def broken(*_, **__):
 
 
 def test_without_a_compiler_it_goes_on_unless_compiling_was_asked_for(monkeypatch):
-    monkeypatch.setattr(torch, "compile", broken)
+    monkeypatch.setattr(compiled_step, "_compile", broken)
     monkeypatch.setattr(engine, "compiling_pays", lambda *_: True)
     notes, rule = [], Rule.load("mup")
     found = train(workload(), [rule], MEMBERS, Recipe("adam", 3), on_note=notes.append)

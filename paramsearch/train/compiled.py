@@ -1,7 +1,7 @@
-"""The step as one program: traced through ``vmap`` and autograd, then ``torch.compile``."""
+"""The step as one program: traced through ``vmap`` and autograd, then handed to torch's compiler."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import torch
@@ -50,7 +50,7 @@ def compile_step(step: Step, stack: Stack, note: Callable[[str], None]) -> Stepp
         inputs = tree_unflatten(list(values), spec)
         members = _live(inputs, live)
         before = members.changing()
-        losses = step(members, inputs["batch"], inputs["factor"])
+        losses = step.at_once(members, inputs["batch"], inputs["factor"])
         after = members.changing()
         replaced[:] = [i for i, old in enumerate(before) if after[i] is not old]
         return [losses, *(after[i] for i in replaced)]
@@ -58,7 +58,7 @@ def compile_step(step: Step, stack: Stack, note: Callable[[str], None]) -> Stepp
     try:
         with torch.no_grad():
             graph = make_fx(flat, tracing_mode="fake", _allow_non_fake_inputs=True)(*leaves)
-            program: Any = _compile(graph)
+            program = _compile(graph, leaves)
             program(*(leaf.clone() for leaf in leaves))
     except Exception as error:
         raise ParamsearchError(f"the step cannot be compiled here: {brief(error)}") from error
@@ -74,17 +74,22 @@ def compile_step(step: Step, stack: Stack, note: Callable[[str], None]) -> Stepp
     return run
 
 
-def _compile(graph: Any) -> Any:
-    return cast(Any, torch).compile(graph, fullgraph=True, dynamic=False)
+def _compile(graph: Any, leaves: Sequence[Tensor]) -> Callable[..., Any]:
+    """Hand a traced step to torch's compiler as it is.
+
+    ``torch.compile`` would trace it once more, and check at every step what cannot change.
+    """
+    return cast(Any, torch)._inductor.compile(graph, [leaf.clone() for leaf in leaves])
 
 
 def _inputs(live: Live, batch: Batch, factor: Tensor) -> dict[str, Any]:
+    """Give all that a step reads; a program is made for the strides of what it was made with."""
     hyper = live.stack.hyper
     return {
         **live.tensors(),
         "multipliers": live.stack.multipliers,
         "hyper": [hyper.lr, hyper.weight_decay, hyper.eps],
-        "batch": batch,
+        "batch": tuple(part.contiguous() for part in batch),  # windows of tokens overlap
         "factor": factor,
     }
 

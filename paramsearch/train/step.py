@@ -129,9 +129,7 @@ class Step:
     def __call__(self, live: Live, batch: Batch, factor: Tensor) -> Tensor:
         """Work out a step and make it; gives the losses before it, (members,)."""
         if self.probes or not self.optimizer.pure:
-            change = self.change(live, batch, factor)
-            self.make(live, change)
-            return change.losses
+            return self.at_once(live, batch, factor)
         # Tensor by tensor, so that no two updates are in memory at once, and gradients go early.
         grads, losses = self._gradients(live, batch)
         hyper, params = self._hyper(live, factor), live.stack.params
@@ -146,6 +144,16 @@ class Step:
             step = state.step
         live.state = State(slots, step)
         return losses
+
+    def at_once(self, live: Live, batch: Batch, factor: Tensor) -> Tensor:
+        """Make the same step with the updates of all tensors worked out together.
+
+        A compiler puts them in an order of its own, and need not see what they share anew for
+        every tensor.
+        """
+        change = self.change(live, batch, factor)
+        self.make(live, change)
+        return change.losses
 
     def begin(self, stack: Stack) -> Live:
         """Give members that have not made a step; probes have still to start."""
