@@ -57,8 +57,8 @@ RIVALS = [  # losses of the winner and of one between over the limit end's, reco
 def test_who_is_better_later_may_lie_between(winner, between, name, said):
     first = choose(front_of(mup=(0.0, 0.0), middle=(-0.1, -0.1), far=(-0.2, -0.2)))
     rules = to_train(first, Rule.load("sp"))
-    assert first.recommended.name == "far" and "between 1" in rules
-    again = after(first, longer(loss=winner, recommended=winner, **{"between 1": between}))
+    assert first.recommended.name == "far" and "rival 1" in rules
+    again = after(first, longer(loss=winner, recommended=winner, **{"rival 1": between}))
     assert again.recommended.name == name and said in again.reason
 
 

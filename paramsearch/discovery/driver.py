@@ -18,7 +18,7 @@ from paramsearch.discovery.evaluation import Evaluation
 from paramsearch.discovery.found import Found, Step
 from paramsearch.discovery.ledger import Ledger
 from paramsearch.discovery.patience import Patience
-from paramsearch.discovery.polish import Measure, Polished, climb, intervals, snap
+from paramsearch.discovery.polish import Measure, Polished, climb, confirmed, intervals, snap
 from paramsearch.discovery.progress import Listener, Progress
 from paramsearch.discovery.proposer import Proposer, Sampling
 from paramsearch.discovery.race import Race
@@ -101,6 +101,7 @@ class Driver:
         self._published = published
         self._listen = listen
         self._best = math.inf
+        self._simple: Point | None = None  # the solver's rule, if its simple exponents are as good
         self._counts = tuple(len(variable.values) for variable in encoding.variables)
 
     def run(self) -> Found:
@@ -116,12 +117,12 @@ class Driver:
         finalists = [step.point for step in sorted(whole, key=lambda step: step.robust)]
         starts = list(dict.fromkeys([*finalists[:FINALISTS], start]))
         self._best = math.inf  # scores on the fresh seeds are not comparable with the earlier ones
-        point, _ = climb(self._measure, counts, starts, self._settings.polish_rounds)
+        point = self._climbed(starts)
         box = intervals(self._measure, counts, point)
         for _ in range(RESTARTS):
-            if box.better is None:
+            if box.better is None or (again := self._climbed([box.better])) == point:
                 break
-            point, _ = climb(self._measure, counts, [box.better], self._settings.polish_rounds)
+            point = again
             box = intervals(self._measure, counts, point)
         snapped, evaluation = snap(self._measure, point, self._fractions(point))
         low, high = tuple(map(min, box.low, snapped)), tuple(map(max, box.high, snapped))
@@ -137,6 +138,19 @@ class Driver:
         costs = sensitivities(measure, self._encoding.variables, best.point)
         rule = self.rule(best.point)
         return Found(rule, best, first, baselines, tuple(steps), tuple(costs), answer)
+
+    def _climbed(self, starts: Sequence[Point]) -> Point:
+        """Climb, and go back to the solver's simple rule where the end is only as good."""
+        point, _ = climb(self._measure, self._counts, starts, self._settings.polish_rounds)
+        return point if self._simple is None else confirmed(self._fresh, point, self._simple)
+
+    def _fresh(
+        self, points: Sequence[Point], stage: str, number: int, rival: Point | None = None
+    ) -> list[Evaluation]:
+        """Measure points wholly on seeds that nothing was chosen on."""
+        del rival  # nothing stops early
+        rules, seeds = [self.rule(point) for point in points], self._settings.confirming_seeds()
+        return [each.evaluation for each in self._ledger.measure(rules, seeds, stage, number)]
 
     def _answer(self, best: Point, start: Point, steps: Sequence[Step]) -> Answer:
         """Look for lower losses, and choose between them and the best score."""
@@ -202,7 +216,9 @@ class Driver:
         found = self._ledger.solution(self._encoding, self._settings.solve_seeds())
         variables = self._encoding.variables
         rows: list[list[float]] = [found["values"], found["measured"]]
-        return [tuple(v.nearest(x) for v, x in zip(variables, row, strict=True)) for row in rows]
+        points = [tuple(v.nearest(x) for v, x in zip(variables, r, strict=True)) for r in rows]
+        self._simple = points[0] if found["confirmed"] else None
+        return points
 
     @property
     def _name(self) -> str:

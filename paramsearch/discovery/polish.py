@@ -95,6 +95,22 @@ def climb(
     return point, best
 
 
+def confirmed(measure: Measure, point: Point, simple: Point) -> Point:
+    """Give a point that a climb arrived at if it beats a simple one on seeds that chose neither.
+
+    On the seeds of the climb the best of many neighbours is partly a lucky one.
+
+    Args:
+        measure: Evaluates points on seeds that no climb has seen.
+        point: The end of the climb.
+        simple: What to keep where the two are tied.
+    """
+    if point == simple:
+        return point
+    walked, kept = measure([point, simple], "confirm", 0)
+    return point if is_better(walked, kept) else simple
+
+
 @dataclass(frozen=True, slots=True)
 class Box:
     """The tied values around a point, one exponent at a time.

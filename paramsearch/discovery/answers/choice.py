@@ -1,10 +1,15 @@
 """Which of the rules on the front is recommended, and why, in a sentence."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from paramsearch.discovery.answers.front import Entry, Front, front
+from paramsearch.discovery.answers.front import Entry, Front, departure, front
 from paramsearch.discovery.answers.wish import TARGET, check_wish
+
+RIVALS = 6
+"""Rules at most that may be recommended after longer runs in place of the first choice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +22,10 @@ class Choice:
         prefer: What the user preferred, None for the default.
         target_ratio: The largest ratio at which the rule is to be used.
         reason: Why, in a sentence.
-        held: The rules that no other beats among those whose features hold up to the target, each
-            with a lower loss than the one before; empty where the user preferred an end.
+        rivals: What longer runs may recommend in its place: of the rules that hold up to the target
+            and have a lower loss than the limit end, those that no other undercuts in loss without
+            departing more from the limit, the lowest loss first; empty where the user preferred an
+            end.
     """
 
     front: Front
@@ -26,7 +33,7 @@ class Choice:
     prefer: str | None
     target_ratio: float
     reason: str
-    held: tuple[Entry, ...] = ()
+    rivals: tuple[Entry, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Give plain data; rules are in the front's."""
@@ -75,7 +82,19 @@ def choose(found: Front, prefer: str | None = None, target_ratio: float | None =
     holding = [e for e in (*found.members, *found.others) if e.limit.holds_at(target)]
     held = front(holding, found.limit).members if holding else ()
     best = held[-1] if held else found.limit
-    return Choice(found, best, None, target, _default(found, best, target), held)
+    return Choice(found, best, None, target, _default(found, best, target), _rivals(found, holding))
+
+
+def _rivals(found: Front, holding: Sequence[Entry]) -> tuple[Entry, ...]:
+    """Give the strict front of the rules that hold; differences within the spread count here."""
+    lower = [entry for entry in holding if entry.against(found.limit).word() == "lower"]
+    rivals: list[Entry] = []
+    least = math.inf
+    for entry in sorted(lower, key=lambda entry: entry.loss.mean):
+        if departure(entry) < least:
+            rivals.append(entry)
+            least = departure(entry)
+    return tuple(rivals[:RIVALS])
 
 
 def _asked(found: Front, prefer: str, target: float) -> str:

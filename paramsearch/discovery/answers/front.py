@@ -161,15 +161,15 @@ def front(every: Sequence[Entry], favourite: Entry | None = None) -> Front:
         favourite: The entry to take for that end if it departs as little as any, because more is
             known to speak for it.
     """
-    least = min(_departure(entry) for entry in every)
-    near = [entry for entry in every if _departure(entry) <= least + SLOPE_FLOOR]
+    least = min(departure(entry) for entry in every)
+    near = [entry for entry in every if departure(entry) <= least + SLOPE_FLOOR]
     flattest = min(near, key=lambda entry: mean_of(entry.slopes).mean)
     tied = [e for e in near if gap(e.slopes, flattest.slopes).word(FLAT_FLOOR) == "tied"]
     members = [favourite if favourite in near else min(tied, key=_loss)]
     left = _better(every, members[-1])
     while left:
-        least = min(map(_departure, left))
-        members.append(min((e for e in left if _departure(e) <= least + SLOPE_FLOOR), key=_loss))
+        least = min(map(departure, left))
+        members.append(min((e for e in left if departure(e) <= least + SLOPE_FLOOR), key=_loss))
         left = _better(left, members[-1])
     return Front(tuple(members), tuple(entry for entry in every if entry not in members))
 
@@ -178,7 +178,8 @@ def _better(some: Sequence[Entry], than: Entry) -> list[Entry]:
     return [entry for entry in some if entry.against(than).word() == "lower"]
 
 
-def _departure(entry: Entry) -> float:
+def departure(entry: Entry) -> float:
+    """Give the mean distance of a rule from a limit in which features learn."""
     return mean_of(entry.limit.departure).mean
 
 

@@ -2,6 +2,7 @@
 
 The base model is tuned anew for the longer run. Then each rule trains once more at the largest
 scale of the search, at that learning rate and on common seeds, and is compared with the limit end.
+Several rules with a lower loss do, for which of them wins over a short horizon is partly luck.
 """
 
 from collections.abc import Mapping, Sequence
@@ -101,7 +102,8 @@ def train_longer(
     Args:
         setting: Model, task, axis, optimizer and objective.
         rules: Name -> rule, one named ``limit``; those that are equal up to gauge train once.
-        seeds: Seeds of the initial parameters, the same for all.
+        seeds: Seeds of the initial parameters, the same for all; half of them are enough for the
+            curve of the base model.
         watch: Told about progress.
 
     Raises:
@@ -109,7 +111,7 @@ def train_longer(
     """
     steps = TIMES * setting.objective.fidelity.steps
     longer = with_steps(setting, steps)
-    base = base_rate(setting, seeds, steps, watch)
+    base = base_rate(setting, seeds[: (len(seeds) + 1) // 2], steps, watch)
     assert base.optimum is not None, "it was looked for"
     scale = setting.base_scale * setting.objective.fidelity.ratios[-1]
     keys = {name: key_of(rule, []) for name, rule in rules.items()}
@@ -126,20 +128,19 @@ def train_longer(
 def to_train(choice: Choice, start: Rule) -> dict[str, Rule]:
     """Give the rules that are worth training longer.
 
-    They are the ends, the recommended one, the others on the front of the rules that hold, and the
-    start.
+    They are the ends, the recommended one, its rivals, and the start.
 
     Args:
         choice: What is recommended.
         start: The rule from which the search began.
     """
     found = choice.front
-    between = {_between(k): entry.rule for k, entry in _others(choice).items()}
+    rivals = {_rival(k): entry.rule for k, entry in _others(choice).items()}
     return {
         LIMIT: found.limit.rule,
         "loss": found.loss.rule,
         "recommended": choice.recommended.rule,
-        **between,
+        **rivals,
         "start": start,
     }
 
@@ -147,11 +148,11 @@ def to_train(choice: Choice, start: Rule) -> dict[str, Rule]:
 def _others(choice: Choice) -> dict[int, Entry]:
     """Give what might be recommended in place of the recommended one, with numbers from 1."""
     taken = (choice.front.limit, choice.recommended)
-    return dict(enumerate((entry for entry in choice.held if entry not in taken), start=1))
+    return dict(enumerate((entry for entry in choice.rivals if entry not in taken), start=1))
 
 
-def _between(number: int) -> str:
-    return f"between {number}"
+def _rival(number: int) -> str:
+    return f"rival {number}"
 
 
 def after(choice: Choice, longer: Longer) -> Choice:
@@ -183,7 +184,7 @@ def after(choice: Choice, longer: Longer) -> Choice:
             said = f"Warning: {told.lower()} it is not better any more, {against.percent()}."
         return replace(choice, reason=f"{choice.reason} {said}")
     others = _others(choice)
-    rivals = {number: longer.against_limit(_between(number)) for number in others}
+    rivals = {number: longer.against_limit(_rival(number)) for number in others}
     better = {number: gap for number, gap in rivals.items() if gap.word() == "lower"}
     best = min(better, key=lambda number: better[number].mean, default=None)
     if against.word() == "lower" and (best is None or against.mean <= better[best].mean):
