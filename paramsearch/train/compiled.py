@@ -1,4 +1,4 @@
-"""The step as one program: traced through ``vmap`` and autograd, then handed to torch's compiler."""
+"""The step as one program: traced through ``vmap`` and autograd, for torch's compiler."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -77,9 +77,16 @@ def compile_step(step: Step, stack: Stack, note: Callable[[str], None]) -> Stepp
 def _compile(graph: Any, leaves: Sequence[Tensor]) -> Callable[..., Any]:
     """Hand a traced step to torch's compiler as it is.
 
-    ``torch.compile`` would trace it once more, and check at every step what cannot change.
+    ``torch.compile`` would trace it once more, and check at every step what cannot change. With the
+    environment of shapes that it brings along, what is compiled is kept on disk and found again.
     """
-    return cast(Any, torch)._inductor.compile(graph, [leaf.clone() for leaf in leaves])
+    import torch._inductor  # these take a second
+    from torch._subclasses import FakeTensorMode
+    from torch.fx.experimental.symbolic_shapes import ShapeEnv
+
+    fakes = FakeTensorMode(shape_env=ShapeEnv(), allow_non_fake_inputs=True)
+    examples = [fakes.from_tensor(leaf, static_shapes=True) for leaf in leaves]
+    return cast(Any, torch._inductor).compile(graph, examples)
 
 
 def _inputs(live: Live, batch: Batch, factor: Tensor) -> dict[str, Any]:
