@@ -62,6 +62,22 @@ def test_who_is_better_later_may_lie_between(winner, between, name, said):
     assert again.recommended.name == name and said in again.reason
 
 
+NEAR = [  # slope of the winner, its losses and those of the near one, recommended, said
+    (-0.2, 1.1, 1.0, "near", "after 7.7% ± 0.0% lower over the search, and departing no more"),
+    (-0.2, 1.0, 1.1, "mup", "so the limit end is recommended in its place"),
+    (-0.061, 1.0, 1.0, "far", "it is as good, 0.0% ± 0.0% higher, and departs no more from the"),
+    (-0.2, 0.9, 1.0, "far", "it still has the lower loss"),
+]
+
+
+@pytest.mark.parametrize(("slope", "winner", "near", "name", "said"), NEAR)
+def test_who_pays_nothing_for_a_lower_loss_need_not_win_again(slope, winner, near, name, said):
+    first = choose(front_of(mup=(0.0, -0.03), near=(-0.08, -0.061), far=(-0.2, slope)))
+    assert first.recommended.name == "far"
+    again = after(first, longer(loss=winner, recommended=winner, **{"rival 1": near}))
+    assert again.recommended.name == name and said in again.reason
+
+
 def test_the_old_reason_is_kept():
     choice = after(winner(), longer(loss=1.1, recommended=1.1))
     first = "Over the search another came first: its loss is 9.5% ± 0.0% lower"

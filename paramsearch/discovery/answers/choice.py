@@ -50,6 +50,7 @@ class Choice:
             "prefer": self.prefer,
             "target_ratio": self.target_ratio,
             "reason": self.reason,
+            "rivals": [{**entry.to_json(), "rule": entry.rule.plain()} for entry in self.rivals],
         }
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from paramsearch.discovery.answers.choice import Choice, fate_of
-from paramsearch.discovery.answers.front import Entry
+from paramsearch.discovery.answers.front import Entry, departure
 from paramsearch.discovery.curves import point_losses, workload_at
 from paramsearch.discovery.ledger import key_of
 from paramsearch.discovery.paired import Gap, gap, mean_of
@@ -24,6 +24,10 @@ from paramsearch.score.collapse import WORST_LOG_LOSS
 
 TIMES = 4
 """How many times as long."""
+
+FREE = 1 / 32
+"""A larger departure from the limit than that of the limit end by no more than this costs nothing:
+on the MLP over ratios 1 to 4 a learning rate exponent that is off by 1/4 adds 0.05 at least."""
 
 LIMIT = "limit"
 """The rule that all others are compared with."""
@@ -158,9 +162,10 @@ def _rival(number: int) -> str:
 def after(choice: Choice, longer: Longer) -> Choice:
     """Look at a recommendation again once the rules have trained longer.
 
-    A rule that was recommended for its loss and is not better than the limit end any more loses to
-    the best that is, of those that hold, or else to the limit end, as a tied one does; where the
-    user preferred the loss, that is only said.
+    The best of its rivals that is better than the limit end then, too, comes first. Where none is,
+    a rule that departs from the limit no more than the limit end needs only be as good as that,
+    since it pays nothing for its lower loss; of several, the one with the lowest loss over the
+    search. Where the user preferred the loss, what was found is only said.
 
     Args:
         choice: What was recommended.
@@ -183,21 +188,37 @@ def after(choice: Choice, longer: Longer) -> Choice:
         if against.word() != "lower":
             said = f"Warning: {told.lower()} it is not better any more, {against.percent()}."
         return replace(choice, reason=f"{choice.reason} {said}")
-    others = _others(choice)
-    rivals = {number: longer.against_limit(_rival(number)) for number in others}
-    better = {number: gap for number, gap in rivals.items() if gap.word() == "lower"}
-    best = min(better, key=lambda number: better[number].mean, default=None)
-    if against.word() == "lower" and (best is None or against.mean <= better[best].mean):
+    names = {"recommended": choice.recommended}
+    names |= {_rival(number): entry for number, entry in _others(choice).items()}
+    gaps = {name: longer.against_limit(name) for name in names}
+    kept = {n: e for n, e in names.items() if _keeps(e, choice.front.limit, gaps[n])}
+    clear = [name for name in kept if gaps[name].word() == "lower"]
+    if clear:
+        first = min(clear, key=lambda name: gaps[name].mean)
+    else:
+        first = min(kept, key=lambda name: kept[name].loss.mean, default=None)
+    if first == "recommended":
         said = f"{told} it still has the lower loss, {against.percent()}."
+        if not clear:
+            said = f"{told} it is as good, {against.percent()}, and departs no more from the limit."
         return replace(choice, reason=f"{choice.reason} {said}")
     word = "is not better any more" if against.word() != "lower" else "is less good"
     said = f"{told} that rule {word}, {against.percent()}, "
-    now = choice.front.limit if best is None else others[best]
-    if best is None:
+    now = choice.front.limit if first is None else kept[first]
+    if first is None:
         said += "so the limit end is recommended in its place."
     else:
-        said += f"so another is recommended in its place, {better[best].percent()} than the limit "
-        said += f"end: {fate_of(now, choice.target_ratio)}."
+        said += f"so another is recommended in its place, {gaps[first].percent()} than the limit end"
+        if not clear:
+            over = now.against(choice.front.limit)
+            said += f" after {over.percent()} over the search, and departing no more from the limit"
+        said += f": {fate_of(now, choice.target_ratio)}."
     reason = f"{choice.reason[0].lower()}{choice.reason[1:]}"
     before = f"Over the search another came first: {reason}"
     return replace(choice, recommended=now, reason=f"{before} {said}")
+
+
+def _keeps(entry: Entry, limit: Entry, against: Gap) -> bool:
+    """Say whether longer runs leave a rule its advantage over the limit end."""
+    alike = departure(entry) <= departure(limit) + FREE
+    return against.word() == "lower" or (against.word() == "tied" and alike)
