@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 OUT ?= runs/quickstart
-SEARCH ?= mlp --axis width --optimizer adam --blind
+SEARCH ?= mlp --axis width --optimizer adam --blind --prefer limit
 VERIFY ?= --scales 512 --baselines sp,mup
 
 # On Linux the default torch brings gigabytes of CUDA; PyTorch's own index has the CPU build.
