@@ -14,6 +14,7 @@ from paramsearch.discovery.ledger import Ledger
 from paramsearch.discovery.polish import (
     Box,
     climb,
+    confirmed,
     intervals,
     is_better,
     is_tied,
@@ -54,6 +55,25 @@ def bowl(points, stage, number, rival=None):
 def test_climb_walks_to_the_bottom():
     point, best = climb(bowl, (9, 9), [(0, 0), (8, 8)], rounds=20)
     assert point == (3, 5) and best.score == pytest.approx(0.05)
+
+
+CONFIRMED = [  # scores of the end of the climb and of the simple rule on fresh seeds, which stays
+    ((0.1, 0.2, 0.3), (0.5, 0.6, 0.7), "end"),
+    ((0.1, 0.2, 0.3), (0.1, 0.2, 0.3), "simple"),
+    ((0.1, 0.9, 0.3), (0.5, 0.6, 0.7), "simple"),  # lower on the whole, not beyond the spread
+    ((0.5, 0.6, 0.7), (0.1, 0.2, 0.3), "simple"),
+]
+
+
+@pytest.mark.parametrize(("end", "simple", "kept"), CONFIRMED)
+def test_the_end_of_a_climb_must_beat_the_simple_rule_on_fresh_seeds(end, simple, kept):
+    scores = {(1,): evaluation(*end), (2,): evaluation(*simple)}
+    found = confirmed(lambda points, *_: [scores[point] for point in points], (1,), (2,))
+    assert found == {"end": (1,), "simple": (2,)}[kept]
+
+
+def test_the_simple_rule_itself_is_not_measured_again():
+    assert confirmed(lambda *_: pytest.fail("measured"), (1,), (1,)) == (1,)
 
 
 def test_climb_is_bounded():
@@ -180,4 +200,24 @@ class Solved(FakeEvaluator):
 
     def solve(self, encoding, seeds):
         found = [v.values[k] for v, k in zip(encoding.variables, MUP, strict=True)]
-        return {"values": found, "measured": found}
+        return {"values": found, "measured": found, "confirmed": True}
+
+
+class Lucky(Solved):
+    """The seeds of the polish favour one neighbour of the solver's rule."""
+
+    def _evaluation(self, rule, seeds):
+        found = super()._evaluation(rule, seeds)
+        neighbour = (MUP[0] + 1, *MUP[1:])
+        if set(seeds) != {2, 3, 4, 5} or not rule.equivalent(ENCODING.rule(neighbour, "a")):
+            return found
+        lower = tuple(score - 1 for score in found.per_seed)
+        return dataclasses.replace(found, score=found.score - 1, per_seed=lower)
+
+
+def test_luck_on_the_seeds_of_the_polish_does_not_move_the_solvers_rule(tmp_path):
+    store = Store(tmp_path / "trials.db")
+    ledger = Ledger(Lucky(), store)
+    found = Driver(settings(solve=True), ENCODING, ledger, {}, silent).run()
+    store.close()
+    assert found.best.point == MUP

@@ -23,7 +23,7 @@ class LuckySeeds(FakeEvaluator):
 
     def solve(self, encoding, seeds):
         values = encoding.values(LUCKY)
-        return {"values": values, "measured": values}
+        return {"values": values, "measured": values, "confirmed": True}
 
     def _evaluation(self, rule, seeds):
         bonus = BONUS if rule.groups == LUCKY.canonical().groups else 0.0

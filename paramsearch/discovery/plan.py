@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from paramsearch.discovery.answers.answer import STAGE, answers
+from paramsearch.discovery.answers.choice import RIVALS
 from paramsearch.discovery.answers.front import ROUNDS as CLIMBED
 from paramsearch.discovery.answers.longer import TIMES
 from paramsearch.discovery.driver import FINALISTS, RESTARTS
@@ -28,6 +29,9 @@ MOVES = 1.3
 TIED = 0.7
 """What intervals and fractions measure beyond the climb, in rounds of neighbours: 0 to 1.1."""
 
+WALKED = 0.4
+"""Share of the searches in which the climb ends elsewhere than the solver did."""
+
 MOVES_BY_LOSS = 3.5
 """Rounds of neighbours that both climbs by loss measure and the polish has not, 6 at most."""
 
@@ -36,6 +40,9 @@ PARTED = 0.7
 
 RATES = 12
 """Learning rates of the base model's curve for longer runs, about."""
+
+LONGER = 5
+"""Rules that train longer: both ends, the start, and 1 to 5 that may be recommended."""
 
 PASSED = 0.2
 """Share of the candidates of a stage that go on: one of 48 (uv) to half, the most (over depth)."""
@@ -68,6 +75,7 @@ def expected(
         Round("polish", min(trials, FINALISTS) + 1, final),
         *_staged(objective, Round("polish", near, final, min(MOVES, settings.polish_rounds))),
         *_staged(objective, Round("interval", near, final, TIED)),
+        Round("confirm", 2 * settings.solve, final, WALKED),
         Round("baseline", baselines, final),
     ]
     if answers(objective):
@@ -76,7 +84,7 @@ def expected(
             Round("loss", near, final, MOVES_BY_LOSS, STAGE),
         ]
     plan = plan_of(rounds, objective, _probings(settings, counts, *SOLVED))
-    return _longer(plan, objective, final, PARTED)
+    return _longer(plan, objective, final, PARTED, LONGER)
 
 
 def at_most(
@@ -106,6 +114,7 @@ def at_most(
     rounds = [
         *_explored(settings, objective, counts, trials, KEPT),
         *_staged(objective, Round("polish", min(polished, math.prod(counts)), final), 1.0),
+        Round("confirm", (2 + RESTARTS) * settings.solve, final),
         Round("baseline", baselines, final),
     ]
     if answers(objective):
@@ -118,15 +127,16 @@ def at_most(
     # Twice, where the start does not train at the learning rate of the base at every scale.
     jacobians, steps = 2 * (JACOBIANS + 1), 2 * len(DAMPINGS) * JACOBIANS * ROUNDS
     plan = plan_of(rounds, dense, _probings(settings, counts, jacobians, steps))
-    return _longer(plan, objective, final, 1.0)
+    return _longer(plan, objective, final, 1.0, RIVALS + 4)
 
 
-def _longer(plan: Plan, objective: Objective, seeds: int, share: float) -> Plan:
-    """Add the longer runs of both ends of the front, the rule recommended and the start."""
+def _longer(plan: Plan, objective: Objective, seeds: int, share: float, count: int) -> Plan:
+    """Add the longer runs, with twice the seeds of the polish but for the base model."""
     if not answers(objective):
         return plan
     times, last = share * TIMES, objective.fidelity.ratios[-1]
-    more = (Population(1, False, RATES * seeds, times), Population(last, False, 4 * seeds, times))
+    rules = Population(last, False, count * 2 * seeds, times)
+    more = (Population(1, False, RATES * seeds, times), rules)
     return replace(plan, populations=(*plan.populations, *more))
 
 

@@ -22,7 +22,8 @@ class Round:
     """Candidates that are evaluated together.
 
     Attributes:
-        why: ``search`` or the name of a stage before it, ``polish``, ``interval``, ``baseline``.
+        why: ``search`` or the name of a stage before it, ``polish``, ``interval``, ``confirm``,
+            ``baseline``.
         rules: How many candidates.
         seeds: Of each.
         times: How many such rounds; a fraction where that is an expectation.

@@ -208,7 +208,8 @@ def after(choice: Choice, longer: Longer) -> Choice:
     if first is None:
         said += "so the limit end is recommended in its place."
     else:
-        said += f"so another is recommended in its place, {gaps[first].percent()} than the limit end"
+        gain = gaps[first].percent()
+        said += f"so another is recommended in its place, {gain} than the limit end"
         if not clear:
             over = now.against(choice.front.limit)
             said += f" after {over.percent()} over the search, and departing no more from the limit"
