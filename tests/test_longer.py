@@ -8,7 +8,8 @@ from fake_limits import front_of
 from test_evaluate import tiny
 
 from paramsearch.discovery.answers.choice import choose
-from paramsearch.discovery.answers.longer import Longer, after, to_train, train_longer
+from paramsearch.discovery.answers.later import after, to_train
+from paramsearch.discovery.answers.longer import Longer, train_longer
 from paramsearch.discovery.curves import lr_losses
 from paramsearch.discovery.solver.base_rate import with_steps
 from paramsearch.rules.rule import Rule

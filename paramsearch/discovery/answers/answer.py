@@ -12,7 +12,8 @@ from typing import Any
 
 from paramsearch.discovery.answers.choice import Choice, choose
 from paramsearch.discovery.answers.front import Entry, climb_by_loss, entries, front
-from paramsearch.discovery.answers.longer import Longer, after, to_train
+from paramsearch.discovery.answers.later import after, to_train
+from paramsearch.discovery.answers.longer import Longer
 from paramsearch.discovery.answers.wish import TARGET
 from paramsearch.discovery.encoding import Point
 from paramsearch.discovery.evaluation import Evaluation

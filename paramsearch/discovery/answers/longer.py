@@ -6,13 +6,11 @@ Several rules with a lower loss do, for which of them wins over a short horizon 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from paramsearch.discovery.answers.choice import Choice, fate_of
-from paramsearch.discovery.answers.front import Entry, departure
 from paramsearch.discovery.curves import point_losses, workload_at
 from paramsearch.discovery.ledger import key_of
 from paramsearch.discovery.paired import Gap, gap, mean_of
@@ -24,10 +22,6 @@ from paramsearch.score.collapse import WORST_LOG_LOSS
 
 TIMES = 4
 """How many times as long."""
-
-FREE = 1 / 32
-"""A larger departure from the limit than that of the limit end by no more than this costs nothing:
-on the MLP over ratios 1 to 4 a learning rate exponent that is off by 1/4 adds 0.05 at least."""
 
 LIMIT = "limit"
 """The rule that all others are compared with."""
@@ -127,99 +121,3 @@ def train_longer(
     losses = {name: by_key[key] for name, key in keys.items()}
     reference = float(base.losses.mean(axis=1).min())
     return Longer(steps, scale, base.optimum, reference, losses)
-
-
-def to_train(choice: Choice, start: Rule) -> dict[str, Rule]:
-    """Give the rules that are worth training longer.
-
-    They are the ends, the recommended one, its rivals, and the start.
-
-    Args:
-        choice: What is recommended.
-        start: The rule from which the search began.
-    """
-    found = choice.front
-    rivals = {_rival(k): entry.rule for k, entry in _others(choice).items()}
-    return {
-        LIMIT: found.limit.rule,
-        "loss": found.loss.rule,
-        "recommended": choice.recommended.rule,
-        **rivals,
-        "start": start,
-    }
-
-
-def _others(choice: Choice) -> dict[int, Entry]:
-    """Give what might be recommended in place of the recommended one, with numbers from 1."""
-    taken = (choice.front.limit, choice.recommended)
-    return dict(enumerate((entry for entry in choice.rivals if entry not in taken), start=1))
-
-
-def _rival(number: int) -> str:
-    return f"rival {number}"
-
-
-def after(choice: Choice, longer: Longer) -> Choice:
-    """Look at a recommendation again once the rules have trained longer.
-
-    The best of its rivals that is better than the limit end then, too, comes first. Where none is,
-    a rule that departs from the limit no more than the limit end needs only be as good as that,
-    since it pays nothing for its lower loss; of several, the one with the lowest loss over the
-    search. Where the user preferred the loss, what was found is only said.
-
-    Args:
-        choice: What was recommended.
-        longer: Losses of the rules that ``to_train`` gives.
-
-    Returns:
-        The choice, with what the longer runs say added to its reason.
-    """
-    if choice.front.limit == choice.front.loss:
-        return choice
-    told = f"Over {longer.steps} steps"
-    against = longer.against_limit("recommended")
-    if choice.recommended == choice.front.limit:
-        against = longer.against_limit("loss")
-        now = {"lower": "still", "tied": "no longer clearly", "higher": "not"}[against.word()]
-        said = f"{told} the loss end is {now} better, {against.percent()}."
-        return replace(choice, reason=f"{choice.reason} {said}")
-    if choice.prefer == "loss":
-        said = f"{told} it still has the lower loss, {against.percent()}."
-        if against.word() != "lower":
-            said = f"Warning: {told.lower()} it is not better any more, {against.percent()}."
-        return replace(choice, reason=f"{choice.reason} {said}")
-    names = {"recommended": choice.recommended}
-    names |= {_rival(number): entry for number, entry in _others(choice).items()}
-    gaps = {name: longer.against_limit(name) for name in names}
-    kept = {n: e for n, e in names.items() if _keeps(e, choice.front.limit, gaps[n])}
-    clear = [name for name in kept if gaps[name].word() == "lower"]
-    if clear:
-        first = min(clear, key=lambda name: gaps[name].mean)
-    else:
-        first = min(kept, key=lambda name: kept[name].loss.mean, default=None)
-    if first == "recommended":
-        said = f"{told} it still has the lower loss, {against.percent()}."
-        if not clear:
-            said = f"{told} it is as good, {against.percent()}, and departs no more from the limit."
-        return replace(choice, reason=f"{choice.reason} {said}")
-    word = "is not better any more" if against.word() != "lower" else "is less good"
-    said = f"{told} that rule {word}, {against.percent()}, "
-    now = choice.front.limit if first is None else kept[first]
-    if first is None:
-        said += "so the limit end is recommended in its place."
-    else:
-        gain = gaps[first].percent()
-        said += f"so another is recommended in its place, {gain} than the limit end"
-        if not clear:
-            over = now.against(choice.front.limit)
-            said += f" after {over.percent()} over the search, and departing no more from the limit"
-        said += f": {fate_of(now, choice.target_ratio)}."
-    reason = f"{choice.reason[0].lower()}{choice.reason[1:]}"
-    before = f"Over the search another came first: {reason}"
-    return replace(choice, recommended=now, reason=f"{before} {said}")
-
-
-def _keeps(entry: Entry, limit: Entry, against: Gap) -> bool:
-    """Say whether longer runs leave a rule its advantage over the limit end."""
-    alike = departure(entry) <= departure(limit) + FREE
-    return against.word() == "lower" or (against.word() == "tied" and alike)

@@ -1,0 +1,102 @@
+"""The choice looked at again once rules have trained longer: who still beats the limit end.
+
+The best of the rules that are better than the limit end over the longer runs, too, comes first.
+Where none is, a rule that departs from the limit no more than the limit end needs only be as good
+as that: it pays nothing for its lower loss, and losses of long runs scatter widely.
+"""
+
+from dataclasses import replace
+
+from paramsearch.discovery.answers.choice import Choice, fate_of
+from paramsearch.discovery.answers.front import Entry, departure
+from paramsearch.discovery.answers.longer import LIMIT, Longer
+from paramsearch.rules.rule import Rule
+
+FREE = 1 / 32
+"""A larger departure from the limit than that of the limit end by no more than this costs nothing:
+on the MLP over ratios 1 to 4 a learning rate exponent that is off by 1/4 adds 0.05 at least."""
+
+_LOSS, _FIRST = "loss", "recommended"
+_STILL = "it still has the lower loss, {}."
+_AS_GOOD = "it is as good, {}, and departs no more from the limit."
+
+
+def to_train(choice: Choice, start: Rule) -> dict[str, Rule]:
+    """Give the rules that are worth training longer: ends, the recommended one, rivals, the start.
+
+    Args:
+        choice: What is recommended.
+        start: The rule from which the search began.
+    """
+    found = choice.front
+    rules = {LIMIT: found.limit.rule, _LOSS: found.loss.rule}
+    return {**rules, **{n: e.rule for n, e in _eligible(choice).items()}, "start": start}
+
+
+def after(choice: Choice, longer: Longer) -> Choice:
+    """Look at a recommendation again once the rules have trained longer.
+
+    Args:
+        choice: What was recommended.
+        longer: Losses of the rules that ``to_train`` gives.
+
+    Returns:
+        The choice, with what the longer runs say added to its reason. Where the user preferred an
+        end, or the limit end comes first already, that is all.
+    """
+    if choice.front.limit == choice.front.loss:
+        return choice
+    told = f"Over {longer.steps} steps"
+    if choice.recommended == choice.front.limit:
+        against = longer.against_limit(_LOSS)
+        now = {"lower": "still", "tied": "no longer clearly", "higher": "not"}[against.word()]
+        said = f"{told} the loss end is {now} better, {against.percent()}."
+        return replace(choice, reason=f"{choice.reason} {said}")
+    if choice.prefer is not None:
+        against = longer.against_limit(_FIRST)
+        said = f"{told} {_STILL.format(against.percent())}"
+        if against.word() != "lower":
+            said = f"Warning: {told.lower()} it is not better any more, {against.percent()}."
+        return replace(choice, reason=f"{choice.reason} {said}")
+    return _again(choice, longer, told)
+
+
+def _again(choice: Choice, longer: Longer, told: str) -> Choice:
+    """Choose among the recommended rule, its rivals and the limit end."""
+    rules, limit = _eligible(choice), choice.front.limit
+    gaps = {name: longer.against_limit(name) for name in rules}
+    before = gaps[_FIRST]
+    clear = [name for name, gap in gaps.items() if gap.word() == "lower"]
+    free = [n for n, e in rules.items() if gaps[n].word() == "tied" and _departs_no_more(e, limit)]
+    if clear:
+        first = min(clear, key=lambda name: gaps[name].mean)
+    else:
+        first = min(free, key=lambda name: rules[name].loss.mean, default=None)
+    if first == _FIRST:
+        kept = _STILL if clear else _AS_GOOD
+        return replace(choice, reason=f"{choice.reason} {told} {kept.format(before.percent())}")
+    word = "is not better any more" if before.word() != "lower" else "is less good"
+    said = f"{told} that rule {word}, {before.percent()}, so "
+    if first is None:
+        said += "the limit end is recommended in its place."
+    else:
+        said += f"another is recommended in its place, {gaps[first].percent()} than the limit end"
+        if not clear:
+            over = rules[first].against(limit).percent()
+            said += f" after {over} over the search, and departing no more from the limit"
+        said += f": {fate_of(rules[first], choice.target_ratio)}."
+    reason = f"Over the search another came first: {choice.reason[0].lower()}{choice.reason[1:]}"
+    now = limit if first is None else rules[first]
+    return replace(choice, recommended=now, reason=f"{reason} {said}")
+
+
+def _eligible(choice: Choice) -> dict[str, Entry]:
+    """Give the recommended rule and its rivals by the names under which they train."""
+    taken = (choice.front.limit, choice.recommended)
+    rivals = [entry for entry in choice.rivals if entry not in taken]
+    named = {f"rival {number}": entry for number, entry in enumerate(rivals, start=1)}
+    return {_FIRST: choice.recommended, **named}
+
+
+def _departs_no_more(entry: Entry, limit: Entry) -> bool:
+    return departure(entry) <= departure(limit) + FREE
