@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 from torch.func import functional_call, grad, grad_and_value, vmap
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from paramsearch.errors import ParamsearchError
 from paramsearch.tasks.catalog import load_task
@@ -41,6 +42,21 @@ def ours(kind: str, seed: int = 0, **settings: object) -> Any:
         for p in model.parameters():
             p.data += 0.05 * torch.randn_like(p)
     return model
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2", "qwen2", "mixtral"])
+def test_a_step_can_be_traced_for_the_compiler(kind):
+    model, masks = ours(kind), transformers.masking_utils
+    before = masks.find_packed_sequence_indices
+    members = {name: torch.stack([p.detach()] * 2) for name, p in model.named_parameters()}
+
+    def loss(params: dict[str, Tensor], tokens: Tensor) -> Tensor:
+        return parted(functional_call(model, params, (tokens,)))[0].logsumexp(-1).mean()
+
+    step = vmap(grad_and_value(loss), (0, None))
+    traced = make_fx(step, tracing_mode="fake", _allow_non_fake_inputs=True)(members, draws())
+    torch.testing.assert_close(traced(members, draws(1)), step(members, draws(1)))
+    assert masks.find_packed_sequence_indices is before
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from paramsearch.errors import ParamsearchError, brief, unknown_name
 from paramsearch.tracing.adapters.adapted import Adapted, axis_settings, library
-from paramsearch.tracing.adapters.hf_batching import Equivalents, replace, teach
+from paramsearch.tracing.adapters.hf_batching import Equivalents, replace, teach, whole_sequences
 from paramsearch.tracing.adapters.hf_experts import register
 from paramsearch.tracing.adapters.hf_fields import (
     CONTEXTS,
@@ -173,7 +173,7 @@ class _Predicting(nn.Module):
         theirs: Any = super().forward  # of the class that follows this one
         places = torch.arange(tokens.shape[-1], device=tokens.device)[None]
         more = {"position_ids": places} if self.numbered else {}
-        with Equivalents():
+        with Equivalents(), whole_sequences():
             found = theirs(input_ids=tokens, use_cache=False, **more)
         logits = found.logits[..., :outputs]
         logits = logits[:, -1] if last_only else logits

@@ -5,7 +5,9 @@ operations without a batching rule; and layers that read sizes from the values o
 tokens that pad.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from importlib import import_module
 from inspect import isclass
 from types import MethodType, ModuleType, SimpleNamespace
 from typing import Any
@@ -35,6 +37,9 @@ _EQUIVALENTS: dict[Callable[..., Any], Callable[..., Any]] = {
 }
 
 
+_PACKED = "find_packed_sequence_indices"
+
+
 class Equivalents(TorchFunctionMode):
     """Calls equivalents of what has no batching rule, as long as it is entered.
 
@@ -51,6 +56,24 @@ class Equivalents(TorchFunctionMode):
         """Call a function of torch, or its equivalent."""
         given: Callable[..., Any] = func
         return _EQUIVALENTS.get(given, given)(*args, **(kwargs or {}))
+
+
+@contextmanager
+def whole_sequences() -> Generator[None, None, None]:
+    """Let models make their masks without asking positions whether sequences are packed in a row.
+
+    That is decided by the values of a tensor, which nobody knows while a step is traced. None are.
+    """
+    masks: Any = import_module("transformers.masking_utils")
+    asked: Any = getattr(masks, _PACKED, None)
+    if asked is None:
+        yield
+        return
+    setattr(masks, _PACKED, _ignore)
+    try:
+        yield
+    finally:
+        setattr(masks, _PACKED, asked)
 
 
 def batchable(function: type[Function]) -> type[Function]:
@@ -106,7 +129,7 @@ def batchable(function: type[Function]) -> type[Function]:
 
 
 def _ignore(*tensors: Tensor) -> None:
-    """Take what a context is told, and keep nothing."""
+    """Take tensors, and say nothing of them."""
 
 
 def teach(module: ModuleType) -> None:
