@@ -124,8 +124,8 @@ def test_without_a_compiler_it_goes_on_unless_compiling_was_asked_for(monkeypatc
 def test_compiling_is_chosen_by_the_work_ahead():
     cost = cost_of(workload(dtype=torch.float32), Recipe("adam", 40))
     assert not compiling_pays(cost, 10_000) and compiling_pays(cost, 100_000_000)
-    assert compiling_pays(replace(cost, flops=1e12), 10_000)
-    assert not compiling_pays(replace(cost, flops=1e12, operations=10**9), 10_000)
+    assert compiling_pays(replace(cost, traffic=1e12), 10_000)
+    assert not compiling_pays(replace(cost, traffic=1e12, operations=10**9), 10_000)
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])

@@ -31,8 +31,13 @@ operations. With 101 of them 4 s (uv), 252 6 to 8 (mlp), 503 17 (convnet), 849 2
 18 (resmlp)."""
 
 GAIN = 0.4
-"""Share of an eager step's time that compiling saves: 0.26 to 0.37 (gpt), 0.4 (convnet), 0.5 to 0.7
+"""Share of an eager step's time that compiling saves: 0 to 0.38 (gpt), 0.4 (convnet), 0.5 to 0.7
 (uv, mlp), 0.77 (resmlp)."""
+
+SPARED = 0.3
+"""What compiling saves over the time of an eager step's memory traffic, for products take as long
+as before: 0 to 0.32 (gpt of width 128 to 32), 0.37 to 0.62 (mlp, uv, convnet), 1.45 (resmlp, whose
+steps are many small operations)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,24 +131,24 @@ def compile_seconds(cost: Cost) -> float:
         cost: Of a member.
 
     Example:
-        >>> [compile_seconds(Cost(1e6, 1e6, 1e6, 0, operations=n)) for n in (50, 500)]
-        [3.1, 13.0]
+        >>> [compile_seconds(Cost(1e6, 1e6, 1e6, 0, operations=n)) for n in (100, 500)]
+        [4.2, 13.0]
     """
     return COMPILE_LEAST + COMPILE_EACH * cost.operations
 
 
 def compiling_pays(cost: Cost, member_steps: float) -> bool:
-    """Say whether compiling the step saves more time than it takes.
+    """Say whether compiling the step is expected to save more time than it takes.
 
     Decided by counts alone, not by the clock: one seed, one result.
 
     Args:
         cost: Of a member.
-        member_steps: Ahead with this step.
+        member_steps: Ahead with this step, those aside in which a probe looks.
 
     Example:
-        >>> small = Cost(flops=1.3e6, traffic=5e5, member_bytes=3e5, shared_bytes=0, operations=252)
+        >>> small = Cost(flops=1.3e6, traffic=9e5, member_bytes=3e5, shared_bytes=0, operations=252)
         >>> compiling_pays(small, 40_000), compiling_pays(small, 4_000_000)
         (False, True)
     """
-    return GAIN * cost.seconds * member_steps > compile_seconds(cost)
+    return SPARED * cost.traffic / BANDWIDTH * member_steps > compile_seconds(cost)

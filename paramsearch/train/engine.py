@@ -117,7 +117,10 @@ def strategy(
         return compiles, execution.chunk
     cost = cost_of(workload, recipe, probes, lr)
     if compiles is None:
-        compiles = compiling_pays(cost, execution.work or recipe.steps)
+        steps = recipe.steps
+        looking = sum(any(probe.looks(k, steps) for probe in probes) for k in range(steps))
+        share = 1 - looking / steps
+        compiles = compiling_pays(cost, share * (execution.work or steps))
     return compiles, execution.chunk or chunk_size(cost, workload.device, compiles)
 
 
