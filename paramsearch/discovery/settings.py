@@ -22,7 +22,7 @@ PATIENCE = 2
 """Generations without a better candidate that the sampler goes on for behind the solver: in
 searches of mlp, resmlp, convnet and gpt, none of the five after the first found one."""
 
-RECORD = 2
+RECORD = 3
 """Version of what a run folder keeps of a trial; a run of another cannot be continued."""
 
 
