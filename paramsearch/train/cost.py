@@ -131,7 +131,7 @@ def compile_seconds(cost: Cost) -> float:
         cost: Of a member.
 
     Example:
-        >>> [compile_seconds(Cost(1e6, 1e6, 1e6, 0, operations=n)) for n in (100, 500)]
+        >>> [round(compile_seconds(Cost(1, 1, 1, 0, operations=n)), 1) for n in (100, 500)]
         [4.2, 13.0]
     """
     return COMPILE_LEAST + COMPILE_EACH * cost.operations
