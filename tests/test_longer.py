@@ -30,7 +30,7 @@ def winner(prefer=None):
 CASES = [  # loss over the limit end's, preference, recommended, what is said
     (0.9, None, "winner", "Over 160 steps it still has the lower loss, 10.0% ± 0.0% lower."),
     (1.1, None, "mup", "that rule is not better any more, 10.0% ± 0.0% higher, so the limit end"),
-    (1.0, None, "mup", "that rule is not better any more, 0.0% ± 0.0% higher, so the limit end"),
+    (1.0, None, "mup", "that rule is not clearly better any more, 0.0% ± 0.0% higher, so the"),
     (1.1, "loss", "winner", "Warning: over 160 steps it is not better any more, 10.0%"),
     (0.9, "loss", "winner", "it still has the lower loss"),
     (0.9, "limit", "mup", "Over 160 steps the loss end is still better, 10.0% ± 0.0% lower."),

@@ -25,6 +25,8 @@ searches of mlp, resmlp, convnet and gpt, none of the five after the first found
 RECORD = 3
 """Version of what a run folder keeps of a trial; a run of another cannot be continued."""
 
+_CALLED = {"record": "the version of paramsearch's records"}  # to a user
+
 
 @dataclass(frozen=True, slots=True)
 class SearchSettings:
@@ -189,7 +191,7 @@ def differences(stored: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
         ['seed is 0 there and 1 here']
     """
     found = [
-        f"{name} is {stored.get(name)} there and {wanted.get(name)} here"
+        f"{_CALLED.get(name, name)} is {stored.get(name)} there and {wanted.get(name)} here"
         for name in wanted
         if name != "content" and stored.get(name) != wanted.get(name)
     ]

@@ -17,6 +17,11 @@ FREE = 1 / 32
 on the MLP over ratios 1 to 4 a learning rate exponent that is off by 1/4 adds 0.05 at least."""
 
 _LOSS, _FIRST = "loss", "recommended"
+_NOW = {
+    "lower": "is less good",
+    "tied": "is not clearly better any more",
+    "higher": "is not better any more",
+}
 _STILL = "it still has the lower loss, {}."
 _AS_GOOD = "it is as good, {}, and departs no more from the limit."
 
@@ -75,8 +80,7 @@ def _again(choice: Choice, longer: Longer, told: str) -> Choice:
     if first == _FIRST:
         kept = _STILL if clear else _AS_GOOD
         return replace(choice, reason=f"{choice.reason} {told} {kept.format(before.percent())}")
-    word = "is not better any more" if before.word() != "lower" else "is less good"
-    said = f"{told} that rule {word}, {before.percent()}, so "
+    said = f"{told} that rule {_NOW[before.word()]}, {before.percent()}, so "
     if first is None:
         said += "the limit end is recommended in its place."
     else:
