@@ -51,13 +51,14 @@ class Cell:
 
 
 _CONV = {"options": {"width": 8, "groups": 2, "stride": 2}}  # norms over four channels at the base
+_MUON = {"options": {"width": 16}}  # Newton-Schulz at width 1024 is 32 GFLOP a step
 _GPT = {"task": "bytes", "space": "transformer", "options": {"width": 16}}
 CELLS = {
     "mlp-adam": Cell("mlp", "adam", "width", (1024,), 4),
     "mlp-lion": Cell("mlp", "lion", "width", (1024,), 4),
     "mlp-sgd": Cell("mlp", "gd", "width", (1024,), 4),
     "mlp-momentum": Cell("mlp", "sgd", "width", (1024,), 4),
-    "mlp-muon": Cell("mlp", "muon", "width", (1024,), 6),
+    "mlp-muon": Cell("mlp", "muon", "width", (512,), 6, (), _MUON),
     "uv-gd": Cell("uv", "gd", "width", (2048,), 1),
     "resmlp-adam": Cell("resmlp", "adam", "depth", (128,), 8),
     "resmlp-sgd": Cell("resmlp", "gd", "depth", (128,), 8),

@@ -235,8 +235,10 @@ population(
 )
 ITEM = changed(MODEL, "return ", "assert self.a.weight.sum().item() < 1e9\n        return ")
 population("item", ITEM, "architecture 'item' cannot be trained under torch.func.vmap", "stacked")
-LEAVES = changed(MODEL, "return ", "x = x + float(x.detach().numpy().mean())\n        return ")
-population("leaves", LEAVES, "architecture 'leaves' cannot be trained; its step fails with")
+INSISTS = "assert type(self.a.weight) is nn.Parameter, 'bare'\n        return "
+model(
+    "insists", changed(MODEL, "return ", INSISTS), "'insists' fails at replaced parameters: Asser"
+)
 
 # numbers and machines
 case("device", search("--device", "gpu"), "device 'gpu' cannot be used: allowed are cpu, cuda, and")

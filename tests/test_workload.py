@@ -100,10 +100,30 @@ def test_an_auxiliary_loss_counts():
     torch.testing.assert_close(auxiliary.loss(params, batch), plain(params, batch) + extra)
 
 
-def test_a_model_that_fails_in_any_case_says_so():
-    class Broken(nn.Module):
+def test_a_model_that_leaves_torch_trains_in_a_loop():
+    class Leaves(nn.Module):
         def forward(self, x):
             return x + float(x.detach().numpy().mean())
 
-    with pytest.raises(ParamsearchError, match="'mine' cannot be trained; its step fails with: C"):
-        prepare(arch(lambda _: Broken()), load_task("digits"), {"width": 32})
+    work = prepare(arch(lambda _: Leaves()), load_task("digits"), {"width": 32})
+    assert work.backend.name == "loop"
+    assert train(work, [Rule.load("sp")], MEMBERS, Recipe("adam", 2)).final.isfinite().all()
+
+
+def test_a_model_that_fails_in_any_case_says_so():
+    class Counting(nn.Module):
+        """Fails when it has run as often as ``left`` says."""
+
+        left = 10**6
+
+        def forward(self, x):
+            Counting.left -= 1
+            assert Counting.left >= 0, "no more"
+            return x
+
+    counting, task = arch(lambda _: Counting()), load_task("digits")
+    before = Counting.left
+    prepare(counting, task, {"width": 32})
+    Counting.left = before - Counting.left - 1  # one forward short of the last, which trains
+    with pytest.raises(ParamsearchError, match="'mine' cannot be trained; its step fails with: no"):
+        prepare(counting, task, {"width": 32})

@@ -195,7 +195,10 @@ def trace(
     by_axis |= {name: {t.name: t.role for t in tensors} for name in arch.training}
     roles = {t.name: {name: found[t.name] for name, found in by_axis.items()} for t in tensors}
     inputs = here.batch(0)[0].cpu()
-    tensors = located(tensors, model, inputs, partial(_with_inputs, arch, task), of_model)
+    built = partial(_with_inputs, arch, task)
+    tensors = _stage(
+        arch, "replaced parameters", lambda: located(tensors, model, inputs, built, of_model)
+    )
     graph = tensor_graph(recording)
     modules = module_groups({t.name: t.group for t in tensors}, graph)
     depth = series(recording, modules)

@@ -9,6 +9,9 @@ from torch import Tensor
 from torch.func import vmap
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
+from paramsearch.train.linear import StackedLinear
+from paramsearch.train.optimizers.interface import Tensors
+
 
 class Each(Protocol):
     """Makes, of a function of one member's tensors, the function of all members' at once."""
@@ -33,17 +36,27 @@ class Backend:
     Attributes:
         name: ``"stacked"`` or ``"loop"``.
         each: Applies a function to all members.
+        gradients: Gives, of a function of one member's parameters and other tensors that returns
+            its loss, that of all members' which returns their gradients by the parameters, named
+            as these are, and their losses, (members,).
         reason: Why it was chosen, where it is not the usual one.
     """
 
     name: str
     each: Each
+    gradients: Each
     reason: str = ""
 
 
 def batched(function: Callable[..., Any], in_dims: tuple[int | None, ...]) -> Callable[..., Any]:
     """Apply a function to all members at once, by ``torch.func.vmap``."""
-    return vmap(function, in_dims=in_dims)
+    together = vmap(function, in_dims=in_dims)
+
+    def call(*args: Any) -> Any:
+        with StackedLinear():
+            return together(*args)
+
+    return call
 
 
 def looped(function: Callable[..., Any], in_dims: tuple[int | None, ...]) -> Callable[..., Any]:
@@ -69,6 +82,49 @@ def looped(function: Callable[..., Any], in_dims: tuple[int | None, ...]) -> Cal
     return call
 
 
+def differentiated(function: Callable[..., Tensor]) -> Callable[..., tuple[Tensors, Tensor]]:
+    """Make, of a function that gives losses, one that gives their sum's gradient and the losses.
+
+    By autograd, which lets go of what it saved as it goes back; ``torch.func.grad`` keeps all to
+    the end, for there may be second derivatives. Members do not share parameters, so the gradient
+    of the sum holds that of every member.
+
+    Args:
+        function: Of parameters by name, and of other arguments; of one member or of many.
+
+    Example:
+        >>> square = lambda params: (params["w"] ** 2).sum(-1)
+        >>> differentiated(square)({"w": torch.tensor([[1.0], [3.0]])})
+        ({'w': tensor([[2.],
+                [6.]])}, tensor([1., 9.]))
+    """
+
+    def call(params: Tensors, *others: Any) -> tuple[Tensors, Tensor]:
+        with torch.enable_grad():
+            leaves = {name: values.detach().requires_grad_() for name, values in params.items()}
+            losses = function(leaves, *others)
+            found = torch.autograd.grad(
+                losses.sum(), list(leaves.values()), allow_unused=True, materialize_grads=True
+            )
+        return dict(zip(leaves, found, strict=True)), losses.detach()
+
+    return call
+
+
+def batched_gradients(
+    function: Callable[..., Tensor], in_dims: tuple[int | None, ...]
+) -> Callable[..., tuple[Tensors, Tensor]]:
+    """Differentiate all members at once: ``vmap`` within autograd."""
+    return differentiated(batched(function, in_dims))
+
+
+def looped_gradients(
+    function: Callable[..., Tensor], in_dims: tuple[int | None, ...]
+) -> Callable[..., tuple[Tensors, Tensor]]:
+    """Differentiate one member after the other, so that one's activations are in memory."""
+    return looped(differentiated(function), in_dims)
+
+
 def _member(nest: Any, index: int) -> Any:
     leaves, spec = tree_flatten(nest)
     return tree_unflatten([_row(leaf, index) for leaf in leaves], spec)
@@ -78,5 +134,5 @@ def _row(leaf: Any, index: int) -> Any:
     return leaf[index] if isinstance(leaf, Tensor) else leaf
 
 
-STACKED = Backend("stacked", batched)
-LOOP = Backend("loop", looped, "asked for")
+STACKED = Backend("stacked", batched, batched_gradients)
+LOOP = Backend("loop", looped, looped_gradients, "asked for")

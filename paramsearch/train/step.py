@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.func import grad_and_value
 from torch.utils._pytree import tree_flatten
 
 from paramsearch.tasks.task import Batch
+from paramsearch.train.blockwise import update_in_blocks
 from paramsearch.train.clip import clip
 from paramsearch.train.optimizers.interface import Hyper, Optimizer, State, Tensors
 from paramsearch.train.population import Stack, effective
@@ -105,7 +105,7 @@ class Step:
         def loss(params: Tensors, multipliers: Tensors, batch: Batch) -> Tensor:
             return self.workload.loss(effective(params, multipliers), batch)
 
-        gradients = self.workload.backend.each(grad_and_value(loss), (0, 0, None))
+        gradients = self.workload.backend.gradients(loss, (0, 0, None))
         grads, losses = gradients(live.stack.params, live.stack.multipliers, batch)
         return (grads if self.clip is None else clip(grads, self.clip)), losses
 
@@ -130,19 +130,13 @@ class Step:
         """Work out a step and make it; gives the losses before it, (members,)."""
         if self.probes or not self.optimizer.pure:
             return self.at_once(live, batch, factor)
-        # Tensor by tensor, so that no two updates are in memory at once, and gradients go early.
         grads, losses = self._gradients(live, batch)
-        hyper, params = self._hyper(live, factor), live.stack.params
-        slots: dict[str, Tensors] = {slot: {} for slot in live.state.slots}
-        step = live.state.step
-        for name in list(grads):
+        hyper = self._hyper(live, factor)
+        steps = live.state.step
+        for name, param in live.stack.params.items():  # gradients go as they are used up
             state = State(_of(name, live.state.slots), live.state.step)
-            updates, state = self.optimizer.update({name: grads.pop(name)}, state, params, hyper)
-            params[name].add_(updates[name])
-            for slot, values in state.slots.items():
-                slots[slot].update(values)
-            step = state.step
-        live.state = State(slots, step)
+            steps = update_in_blocks(self.optimizer, {name: grads.pop(name)}, param, state, hyper)
+        live.state = State(live.state.slots, steps)
         return losses
 
     def at_once(self, live: Live, batch: Batch, factor: Tensor) -> Tensor:

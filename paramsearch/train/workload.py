@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad_and_value, replace_all_batch_norm_modules_
+from torch.func import functional_call, replace_all_batch_norm_modules_
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from paramsearch.errors import ParamsearchError, brief
@@ -152,13 +152,12 @@ def _backend(workload: Workload, name: str, asked: str) -> Backend:
     batch = workload.batch(0)
 
     def attempt(backend: Backend) -> Tensor:
-        with torch.no_grad():
-            return backend.each(grad_and_value(workload.loss), (0, None))(params, batch)[1]
+        return backend.gradients(workload.loss, (0, None))(params, batch)[1]
 
     backend = LOOP if asked == "loop" else STACKED
     try:
         loss = attempt(backend)
-    except RuntimeError as refused:
+    except Exception as refused:
         if asked == "stacked":
             raise ParamsearchError(
                 f"architecture '{name}' cannot be trained under torch.func.vmap; its step fails "

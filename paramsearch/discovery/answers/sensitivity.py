@@ -6,12 +6,15 @@ from typing import Any
 
 from paramsearch.discovery.encoding import Point
 from paramsearch.discovery.evaluation import Evaluation
-from paramsearch.discovery.paired import LOSS_FLOOR, Gap, gap
+from paramsearch.discovery.paired import Gap, gap
 from paramsearch.discovery.polish import Measure
 from paramsearch.rules.variable import Variable
 
 OFFSET = 0.25
 """How far an exponent is moved: half of the distance between exponents of theory."""
+
+SCORE_FLOOR = 1e-3
+"""Losses of score that do not matter, whatever the seeds say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ class Sensitivity:
     def matters(self) -> bool:
         """Whether the score gets worse on some side, beyond what the seeds explain."""
         sides = (side for side in (self.below, self.above) if side)
-        return any(side.lost.word(LOSS_FLOOR) == "higher" for side in sides)
+        return any(side.lost.word(SCORE_FLOOR) == "higher" for side in sides)
 
     def to_json(self) -> dict[str, Any]:
         """Give plain data."""

@@ -72,7 +72,7 @@ def _second_moment(grad: Tensor, state: State, name: str, weight: Tensor) -> Ten
     row = state.slots["row"][name].lerp_(square.mean(dim=-1, keepdim=True), weight)
     column = state.slots["column"][name].lerp_(square.mean(dim=-2, keepdim=True), weight)
     mean = row.mean(dim=-2, keepdim=True).clamp_(min=torch.finfo(grad.dtype).eps)
-    return torch.mul(row, column, out=square).div_(mean)
+    return square.copy_(row).mul_(column).div_(mean)
 
 
 def _rms(values: Tensor) -> Tensor:

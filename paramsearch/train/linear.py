@@ -1,0 +1,81 @@
+"""Linear layers of all members at once, whose gradients lie in memory as the weights do.
+
+Autograd's own gradient of a batched product ``x W^T`` comes out transposed. An optimizer that reads
+it beside the weights then jumps through memory, compiled or not.
+"""
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+
+class StackedLinear(TorchFunctionMode):
+    """Computes, while active, ``torch.nn.functional.linear`` by ``linear``."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Run one function of torch."""
+        run = linear if func is functional.linear else func
+        return run(*args, **(kwargs or {}))
+
+
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Give ``x W^T + b``, called as ``torch.nn.functional.linear``.
+
+    In mixed precision, where torch chooses the number format of every operation, it is that.
+
+    Example:
+        >>> linear(torch.tensor([1.0, 2.0]), torch.tensor([[3.0, 4.0]]), torch.tensor([5.0]))
+        tensor([16.])
+    """
+    if torch.is_autocast_enabled(input.device.type):
+        return functional.linear(input, weight, bias)
+    rows = _apply(input.reshape(-1, input.shape[-1]), weight, bias)
+    return rows.reshape(*input.shape[:-1], len(weight))
+
+
+def _apply(x: Tensor | None, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    return cast(Any, Linear).apply(x, weight, bias)
+
+
+class Linear(Function):
+    """``x W^T + b`` with x (rows, fan_in), W (fan_out, fan_in), b (fan_out); members in front."""
+
+    @staticmethod
+    def forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Compute it for one member, or all."""
+        product = x @ weight.mT
+        return product if bias is None else product.add_(bias.unsqueeze(-2))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        """Keep what the gradients need."""
+        ctx.save_for_backward(*inputs[:2])
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
+        """Give the gradients by x, W and b."""
+        x, weight = ctx.saved_tensors
+        (grad,), (by_x, by_weight, by_bias) = grads, ctx.needs_input_grad
+        return (
+            grad @ weight if by_x else None,
+            grad.mT @ x if by_weight else None,
+            grad.sum(-2) if by_bias else None,
+        )
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Tensor, int]:
+        """Lay members out in front, also of what all have in common."""
+        values = zip(args, in_dims, strict=True)
+        return _apply(*(_in_front(value, dim, info.batch_size) for value, dim in values)), 0
+
+
+def _in_front(value: Tensor | None, dim: int | None, members: int) -> Tensor | None:
+    if value is None:
+        return None
+    return value.expand(members, *value.shape) if dim is None else value.movedim(dim, 0)
