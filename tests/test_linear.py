@@ -7,7 +7,7 @@ from torch.func import functional_call, grad_and_value, vmap
 from torch.nn import functional
 
 from paramsearch.train.backend import LOOP, STACKED, batched
-from paramsearch.train.linear import StackedLinear
+from paramsearch.train.formulations import Formulations
 
 MEMBERS = 3
 DRAWS = torch.Generator().manual_seed(0)
@@ -60,12 +60,12 @@ def test_a_tensor_without_use_has_gradient_zero():
 
 def test_without_members_it_is_the_function_of_torch():
     model, inputs = nn.Linear(8, 6), torch.ones(2, 8)
-    with StackedLinear():
+    with Formulations():
         found = functional_call(model, dict(model.named_parameters()), (inputs,))
     torch.testing.assert_close(found, model(inputs))
 
 
 def test_mixed_precision_is_left_to_torch():
     model, inputs = nn.Linear(8, 6), torch.ones(2, 8)
-    with torch.autocast("cpu", torch.bfloat16), StackedLinear():
+    with torch.autocast("cpu", torch.bfloat16), Formulations():
         assert torch.equal(model(inputs), functional.linear(inputs, model.weight, model.bias))

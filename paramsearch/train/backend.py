@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.func import vmap
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from paramsearch.train.linear import StackedLinear
+from paramsearch.train.formulations import Formulations
 from paramsearch.train.optimizers.interface import Tensors
 
 
@@ -53,7 +53,7 @@ def batched(function: Callable[..., Any], in_dims: tuple[int | None, ...]) -> Ca
     together = vmap(function, in_dims=in_dims)
 
     def call(*args: Any) -> Any:
-        with StackedLinear():
+        with Formulations():
             return together(*args)
 
     return call

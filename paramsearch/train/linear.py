@@ -10,18 +10,6 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 from torch.nn import functional
-from torch.overrides import TorchFunctionMode
-
-
-class StackedLinear(TorchFunctionMode):
-    """Computes, while active, ``torch.nn.functional.linear`` by ``linear``."""
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        """Run one function of torch."""
-        run = linear if func is functional.linear else func
-        return run(*args, **(kwargs or {}))
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
