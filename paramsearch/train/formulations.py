@@ -5,12 +5,14 @@ from typing import Any
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from paramsearch.train.cross_entropy import cross_entropy
 from paramsearch.train.group_norm import group_norm
 from paramsearch.train.linear import linear
 
 FORMULATIONS: dict[Any, Any] = {
     functional.linear: linear,
     functional.group_norm: group_norm,
+    functional.cross_entropy: cross_entropy,
 }
 
 
