@@ -51,6 +51,8 @@ def written(changes: dict, folder: Path) -> Path:
     content["fidelity"] |= changes | {"lr": grid}
     if grid["mode"] == "track":
         content["weights"]["lr_collapse"] = 0.0
+        for stage in content["stages"]:
+            stage["terms"] = [term for term in stage["terms"] if term != "lr_collapse"]
     path = folder / "objective.yaml"
     path.write_text(json.dumps(content))  # JSON is YAML
     return path

@@ -7,12 +7,19 @@ from torch.nn import functional
 
 from paramsearch.train.backend import batched
 from paramsearch.train.cross_entropy import cross_entropy
+from paramsearch.train.formulations import Formulations
 
 MEMBERS, ROWS, CLASSES = 3, 7, 5
 DRAWS = torch.Generator().manual_seed(0)
 LOGITS = 3 * torch.randn(MEMBERS, ROWS, CLASSES, generator=DRAWS, dtype=torch.float64)
 TARGETS = torch.randint(CLASSES, (MEMBERS, ROWS), generator=DRAWS)
 TARGETS[:, 2] = -100
+
+
+@pytest.fixture(autouse=True)
+def _always():
+    with Formulations(least=0):
+        yield
 
 
 @pytest.mark.parametrize("dims", [(0, None), (0, 0), (None, 0)])

@@ -259,7 +259,7 @@ def test_a_foreign_optimizer_trains_like_its_own_kind():
 
 def test_chunks_are_as_large_as_memory_allows():
     cost = Cost(flops=1.0, traffic=1.0, member_bytes=2**20, shared_bytes=2**20)
-    assert chunk_size(cost, CPU) == 511 and chunk_size(cost, CPU, compiled=True) == 16
+    assert chunk_size(cost, CPU) == 191 and chunk_size(cost, CPU, compiled=True) == 16
     assert chunk_size(replace(cost, member_bytes=2**24), CPU, compiled=True) == 8
     assert chunk_size(replace(cost, member_bytes=2**40), CPU) == 1
 

@@ -6,10 +6,17 @@ from torch.func import vmap
 from torch.nn import functional
 
 from paramsearch.train.backend import batched
+from paramsearch.train.formulations import Formulations
 from paramsearch.train.group_norm import group_norm
 
 MEMBERS, GROUPS = 3, 2
 DRAWS = torch.Generator().manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _always():
+    with Formulations(least=0):
+        yield
 
 
 def drawn(*shape):

@@ -11,6 +11,7 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from paramsearch.errors import ParamsearchError, brief
 from paramsearch.tasks.task import Batch
+from paramsearch.train.formulations import Formulations
 from paramsearch.train.optimizers.interface import State
 from paramsearch.train.population import Stack
 from paramsearch.train.probe import Moment
@@ -56,7 +57,7 @@ def compile_step(step: Step, stack: Stack, note: Callable[[str], None]) -> Stepp
         return [losses, *(after[i] for i in replaced)]
 
     try:
-        with torch.no_grad():
+        with torch.no_grad(), Formulations(least=0):
             graph = make_fx(flat, tracing_mode="fake", _allow_non_fake_inputs=True)(*leaves)
             program = _compile(graph, leaves)
             program(*(leaf.clone() for leaf in leaves))
