@@ -30,6 +30,7 @@ from paramsearch.train.workload import Workload
 _SAMPLE = (0.2, 0.5)  # seconds of the longest sample of a pace, at least and at most
 _SHARE = 0.003  # of the search that it may take
 _LARGEST = 512  # members of a sample
+_BESIDE = 3.0  # seconds beside training: to load the sampler, to propose, to record; 2 to 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ def predict(setting: Setting, plan: Plan, most: Plan, work: Work | None = None) 
         *counts,
         flops=sum(place.flops for place in places),
         memory=resident + max(place.memory for place in places),
-        seconds=sum(place.seconds(limit) for place in places),
+        seconds=_BESIDE + sum(place.seconds(limit) for place in places),
         looped=reason if looped else "",
         steepness=_steepness(places, setting.objective.fidelity.ratios),
     )
