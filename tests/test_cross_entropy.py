@@ -2,24 +2,16 @@
 
 import pytest
 import torch
+from formulated import MEMBERS, drawn, formulated
 from torch.func import vmap
 from torch.nn import functional
 
-from paramsearch.train.backend import batched
 from paramsearch.train.cross_entropy import cross_entropy
-from paramsearch.train.formulations import Formulations
 
-MEMBERS, ROWS, CLASSES = 3, 7, 5
-DRAWS = torch.Generator().manual_seed(0)
-LOGITS = 3 * torch.randn(MEMBERS, ROWS, CLASSES, generator=DRAWS, dtype=torch.float64)
-TARGETS = torch.randint(CLASSES, (MEMBERS, ROWS), generator=DRAWS)
+ROWS, CLASSES = 7, 5
+LOGITS = 3 * drawn(MEMBERS, ROWS, CLASSES)
+TARGETS = drawn(MEMBERS, ROWS, CLASSES).argmax(-1)
 TARGETS[:, 2] = -100
-
-
-@pytest.fixture(autouse=True)
-def _always():
-    with Formulations(least=0):
-        yield
 
 
 @pytest.mark.parametrize("dims", [(0, None), (0, 0), (None, 0)])
@@ -33,7 +25,7 @@ def test_losses_and_gradients_are_those_of_vmap(dims, more):
     def loss(x, t):
         return functional.cross_entropy(x, t, **more)
 
-    found, expected = (each(loss, dims)(logits, values[1]) for each in (batched, vmap))
+    found, expected = (each(loss, dims)(logits, values[1]) for each in (formulated, vmap))
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
     grads = [torch.autograd.grad(out.sum(), logits)[0] for out in (found, expected)]
     torch.testing.assert_close(*grads, rtol=1e-11, atol=1e-11)

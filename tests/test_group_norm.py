@@ -2,25 +2,13 @@
 
 import pytest
 import torch
+from formulated import MEMBERS, drawn, formulated
 from torch.func import vmap
 from torch.nn import functional
 
-from paramsearch.train.backend import batched
-from paramsearch.train.formulations import Formulations
 from paramsearch.train.group_norm import group_norm
 
-MEMBERS, GROUPS = 3, 2
-DRAWS = torch.Generator().manual_seed(0)
-
-
-@pytest.fixture(autouse=True)
-def _always():
-    with Formulations(least=0):
-        yield
-
-
-def drawn(*shape):
-    return torch.randn(*shape, generator=DRAWS, dtype=torch.float64)
+GROUPS = 2
 
 
 def norm(x, weight, bias):
@@ -36,7 +24,7 @@ def test_outputs_and_gradients_are_those_of_vmap(places, dims):
         for v, d in zip(values, dims, strict=True)
     ]
     leaves = [value for value in values if value.requires_grad]
-    found, expected = (each(norm, dims)(*values) for each in (batched, vmap))
+    found, expected = (each(norm, dims)(*values) for each in (formulated, vmap))
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
     pull = drawn(*found.shape)
     grads = [torch.autograd.grad(out, leaves, pull) for out in (found, expected)]
@@ -52,6 +40,6 @@ def test_without_members_gradients_hold(affine):
 
 def test_without_scale_and_shift():
     x = drawn(MEMBERS, 6, 4, 5)
-    found = batched(lambda x: functional.group_norm(x, GROUPS), (0,))(x)
+    found = formulated(lambda x: functional.group_norm(x, GROUPS), (0,))(x)
     expected = torch.stack([functional.group_norm(member, GROUPS) for member in x])
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)

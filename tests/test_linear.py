@@ -2,30 +2,23 @@
 
 import pytest
 import torch
+from formulated import MEMBERS, drawn, formulated
 from torch import nn
 from torch.func import functional_call, grad_and_value, vmap
 from torch.nn import functional
 
-from paramsearch.train.backend import LOOP, STACKED, batched
+from paramsearch.train.backend import LOOP, STACKED
 from paramsearch.train.formulations import Formulations
-
-MEMBERS = 3
-DRAWS = torch.Generator().manual_seed(0)
-
-
-@pytest.fixture(autouse=True)
-def _always():
-    with Formulations(least=0):
-        yield
-
-
-def drawn(*shape):
-    return torch.randn(*shape, generator=DRAWS, dtype=torch.float64)
 
 
 def loss(params, inputs):
     hidden = functional.linear(inputs, params["a"], params.get("b")).tanh()
     return functional.linear(hidden, params["c"]).square().mean()
+
+
+def gradients(backend, params, inputs):
+    with Formulations(least=0):
+        return backend.gradients(loss, (0, None))(params, inputs)
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -36,13 +29,13 @@ def test_gradients_are_those_of_torch_func(bias, lead):
     inputs = drawn(*lead, 8)
     expected = vmap(grad_and_value(loss), (0, None))(params, inputs)
     for backend in (STACKED, LOOP):
-        found = backend.gradients(loss, (0, None))(params, inputs)
+        found = gradients(backend, params, inputs)
         torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
 
 
 def test_gradients_lie_in_memory_as_the_weights_do():
     params = {"a": drawn(MEMBERS, 6, 8), "c": drawn(MEMBERS, 2, 6)}
-    grads, _ = STACKED.gradients(loss, (0, None))(params, drawn(5, 8))
+    grads, _ = gradients(STACKED, params, drawn(5, 8))
     assert all(grad.is_contiguous() for grad in grads.values())
 
 
@@ -54,13 +47,13 @@ def test_whatever_members_share(dims):
         v if d is None else torch.stack([v + i for i in range(MEMBERS)], d)
         for v, d in zip(values, dims, strict=True)
     ]
-    found = batched(functional.linear, dims)(*values)
+    found = formulated(functional.linear, dims)(*values)
     torch.testing.assert_close(found, vmap(functional.linear, dims)(*values), rtol=1e-12, atol=0)
 
 
 def test_a_tensor_without_use_has_gradient_zero():
     params = {"a": drawn(MEMBERS, 6, 8), "c": drawn(MEMBERS, 2, 6), "idle": drawn(MEMBERS, 2)}
-    grads, _ = STACKED.gradients(loss, (0, None))(params, drawn(5, 8))
+    grads, _ = gradients(STACKED, params, drawn(5, 8))
     assert not grads["idle"].any() and grads["a"].any()
 
 

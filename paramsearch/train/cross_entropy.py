@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn import functional
 
+from paramsearch.train.in_front import in_front
+
 _USUAL = (None, None, None, "mean", 0.0)
 
 
@@ -81,12 +83,4 @@ class CrossEntropy(Function):
         info: Any, in_dims: tuple[int | None, ...], *args: Any
     ) -> tuple[tuple[Tensor, Tensor], tuple[int, int]]:
         """Lay members out in front, also of what all have in common."""
-        pairs = zip(args, in_dims, strict=True)
-        return cast(Any, CrossEntropy).apply(
-            *(
-                value.expand(info.batch_size, *value.shape)
-                if dim is None
-                else value.movedim(dim, 0)
-                for value, dim in pairs
-            )
-        ), (0, 0)
+        return cast(Any, CrossEntropy).apply(*in_front(args, in_dims, info.batch_size)), (0, 0)

@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn import functional
 
+from paramsearch.train.in_front import in_front
+
 
 def group_norm(
     input: Tensor,
@@ -60,19 +62,10 @@ class GroupNorm(Function):
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Tensor, int]:
         """Lay members out among the channels."""
-        x, *affine, groups, eps = args
-        members = info.batch_size
-        if in_dims[0] is None:
-            x = x.unsqueeze(1).expand(-1, members, *x.shape[1:])
-        else:
-            x = x.movedim(in_dims[0], 1)
-        weight, bias = (_in_row(t, d, members) for t, d in zip(affine, in_dims[1:3], strict=True))
-        out: Any = functional.group_norm(x.flatten(1, 2), members * groups, weight, bias, eps)
-        return out.unflatten(1, (members, -1)), 1
-
-
-def _in_row(value: Tensor | None, dim: int | None, members: int) -> Tensor | None:
-    """Give the numbers of all members one after the other, (members * channels)."""
-    if value is None:
-        return None
-    return value.repeat(members) if dim is None else value.movedim(dim, 0).flatten()
+        groups, eps = args[3:]
+        x, weight, bias = in_front(args[:3], in_dims[:3], info.batch_size)
+        assert x is not None, "only scale and shift may be left out"
+        scale, shift = (None if t is None else t.flatten() for t in (weight, bias))
+        among = x.movedim(0, 1).flatten(1, 2)  # (batch, members * channels, ...)
+        out: Any = functional.group_norm(among, info.batch_size * groups, scale, shift, eps)
+        return out.unflatten(1, (info.batch_size, -1)), 1

@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn import functional
 
+from paramsearch.train.in_front import in_front
+
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Give ``x W^T + b``, called as ``torch.nn.functional.linear``.
@@ -27,8 +29,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return rows.reshape(*input.shape[:-1], len(weight))
 
 
-def _apply(x: Tensor | None, weight: Tensor | None, bias: Tensor | None) -> Tensor:
-    return cast(Any, Linear).apply(x, weight, bias)
+def _apply(*tensors: Tensor | None) -> Tensor:
+    return cast(Any, Linear).apply(*tensors)
 
 
 class Linear(Function):
@@ -59,11 +61,4 @@ class Linear(Function):
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Tensor, int]:
         """Lay members out in front, also of what all have in common."""
-        values = zip(args, in_dims, strict=True)
-        return _apply(*(_in_front(value, dim, info.batch_size) for value, dim in values)), 0
-
-
-def _in_front(value: Tensor | None, dim: int | None, members: int) -> Tensor | None:
-    if value is None:
-        return None
-    return value.expand(members, *value.shape) if dim is None else value.movedim(dim, 0)
+        return _apply(*in_front(args, in_dims, info.batch_size)), 0
