@@ -1,18 +1,21 @@
 """How many member-steps each way of searching takes to come as low as the best score known.
 
-Ways differ in who proposes (nevergrad's samplers, uniform random points, Optuna's tree-structured
-Parzen estimator) and in where they begin: at the start of the space, or at what the solver found
-(``solve +``), whose own updates count. All else is the same: space, objective, seeds of the
-models, the race with its stages. What a way asks for counts, also where another asked before: a
-candidate is trained once and kept in ``--out``, with every finished run, for later calls.
+``search`` is what ``paramsearch search`` does up to the end of its climb: solve, ask the sampler
+until its patience ends, climb on fresh seeds, keep the end if it holds on others. The other ways
+ask one sampler until their member-steps are spent (nevergrad's, uniform random points, Optuna's
+tree-structured Parzen estimator), from the start of the space or from what the solver found
+(``solve +``), whose own updates count. All else is the same: space, objective, the race with its
+stages, and in each repetition the seeds of the models. What a way asks for counts, also where
+another asked before: a candidate is trained once and kept in ``--out``, with every finished run,
+for later calls.
 
-Every incumbent, the best candidate of a way so far, is scored again on other seeds, on which
-nothing was chosen: on those of the search, the lowest of many scores is a lucky one. The best score
-known is the lowest there of all incumbents of all ways. A score is as low where it is within the
-seed spread: the root mean square of the standard errors, over seeds, of the five best incumbents.
+Every incumbent, the best candidate of a way so far, is scored again on sixteen other seeds, on
+which nothing was chosen: on those of the search, the lowest of many scores is a lucky one. The best
+score known is the lowest there of all incumbents of all ways. A score is as low where it is within
+the seed spread: the root mean square of the standard errors, over seeds, of the five best.
 
     python benchmarks/samplers.py                # all cells, usual ways; needs optuna for tpe
-    python benchmarks/samplers.py mlp --ways random "solve + LargeDiagCMA"
+    python benchmarks/samplers.py mlp --ways random search
 """
 
 import argparse
@@ -21,25 +24,27 @@ import math
 import statistics
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
+from rival_samplers import Parzen, Uniform
 
+from paramsearch.discovery.driver import Driver
 from paramsearch.discovery.encoding import Point
 from paramsearch.discovery.evaluate import Evaluator
 from paramsearch.discovery.evaluation import Evaluation
-from paramsearch.discovery.files import plain
 from paramsearch.discovery.ledger import Ledger
+from paramsearch.discovery.progress import Progress
 from paramsearch.discovery.proposer import Proposer, Sampling
 from paramsearch.discovery.race import Race
 from paramsearch.discovery.settings import SearchSettings
 from paramsearch.discovery.store import Store
 from paramsearch.jobs.prepare import prepare
+from paramsearch.score.stage import WHOLE
 from paramsearch.tracing.arch import load_arch
 
 GENERATION = 16
@@ -57,71 +62,24 @@ CELLS: dict[str, dict[str, object]] = {  # "arch optimizer task axis" -> options
 PLUS = ("DiscreteLenglerOnePlusOne", "SmoothLognormalDiscreteOnePlusOne")
 NEVERGRAD = ("LargeDiagCMA", *PLUS, "TwoPointsDE")
 WARM = "solve + "
-SHIPPED = f"{WARM}LargeDiagCMA"
+SHIPPED = "search"
+JUDGES = range(900, 916)
+"""Seeds on which incumbents are judged; a repetition uses the first of its own thousand."""
 WAYS = {  # way -> member-steps that it may spend; the last generation may go beyond
+    SHIPPED: math.inf,
     **dict.fromkeys((WARM + name for name in (*NEVERGRAD, "tpe")), 25_000),
-    **dict.fromkeys((*NEVERGRAD, "random", "tpe"), 65_000),
+    **dict.fromkeys((*NEVERGRAD, "random", "tpe"), 130_000),
 }
-USUAL = (SHIPPED, WARM + PLUS[1], "LargeDiagCMA", "random", "tpe")
+USUAL = (SHIPPED, "LargeDiagCMA", "random", "tpe")
 Row = tuple[int, int, float, Point]
 """After a generation: candidates, member-steps, the score of the incumbent, and its point."""
-
-
-class Uniform:
-    """Proposes some points first, then points of the grid that are all as likely."""
-
-    def __init__(self, counts: Sequence[int], first: Sequence[Point], seed: int) -> None:
-        self._counts, self._first = counts, list(first)
-        self._draws = np.random.default_rng(seed)
-
-    def ask(self, count: int) -> list[Point]:
-        """Give the next candidates."""
-        first, self._first = self._first[:count], self._first[count:]
-        drawn = self._draws.integers(self._counts, size=(count - len(first), len(self._counts)))
-        return first + [tuple(row) for row in drawn.tolist()]
-
-    def tell(self, scores: Sequence[float]) -> None:
-        """Learn nothing."""
-
-
-class Parzen:
-    """Proposes by Optuna's tree-structured Parzen estimator (Bergstra et al. 2011)."""
-
-    def __init__(self, counts: Sequence[int], first: Sequence[Point], seed: int) -> None:
-        try:
-            import optuna
-        except ImportError:
-            sys.exit("tpe needs optuna, which this benchmark alone uses: pip install optuna")
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        # several are asked before one is told: the liar keeps them apart
-        sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
-        self._study, self._counts = optuna.create_study(sampler=sampler), counts
-        self._asked: list[Any] = []
-        for point in first:
-            named = {str(index): choice for index, choice in enumerate(point)}
-            self._study.enqueue_trial(named, skip_if_exists=True)
-
-    def ask(self, count: int) -> list[Point]:
-        """Give the next candidates."""
-        points: list[Point] = []
-        for _ in range(count):
-            self._asked.append(trial := self._study.ask())
-            ranges = enumerate(self._counts)
-            points.append(tuple(trial.suggest_int(str(i), 0, n - 1) for i, n in ranges))
-        return points
-
-    def tell(self, scores: Sequence[float]) -> None:
-        """Tell the scores of the candidates last asked."""
-        for trial, score in zip(self._asked, scores, strict=True):
-            self._study.tell(trial, score)
-        self._asked = []
 
 
 OTHERS: dict[str, type[Uniform] | type[Parzen]] = {"random": Uniform, "tpe": Parzen}
 
 
 class Place:
-    """A cell that is ready to be searched, with all that was ever evaluated in it."""
+    """A cell that is ready to be searched."""
 
     def __init__(self, cell: str, folder: Path) -> None:
         arch, optimizer, task, axis = cell.split()
@@ -135,53 +93,101 @@ class Place:
         self.start: Point = tuple(self.encoding.start_indices)
         setting = replace(setting, objective=self.objective)
         self.evaluator = Evaluator(setting, start=self.encoding.rule(self.start, "start"))
-        self.store = Store(folder / "store.sqlite")
+        self._folder = folder
+
+    def repeat(self, seed: int) -> "Repetition":
+        """Give a repetition: seeds of models and sampler, with what was evaluated on them."""
+        store = Store(self._folder / f"store-{seed}.sqlite")
+        return Repetition(self, replace(self.settings, seed=seed), store)
+
+    def judge(self, points: Sequence[Point]) -> dict[Point, Evaluation]:
+        """Evaluate points on seeds that no way has seen, on which nothing was chosen."""
+        ledger = Ledger(self.evaluator, Store(self._folder / "judged.sqlite"))
+        rules = [self.encoding.rule(point, "judged") for point in points]
+        found = ledger.measure(rules, list(JUDGES), "judged", 0)
+        return {point: each.evaluation for point, each in zip(points, found, strict=True)}
+
+
+@dataclass
+class Repetition:
+    """One repetition of a cell, searched in all ways."""
+
+    place: Place
+    settings: SearchSettings
+    store: Store
 
     @property
     def solved(self) -> tuple[int, list[Point]]:
         """Member-steps of the solver, and the points where it arrived: simple, and measured."""
-        if (kept := self.store.get("solved")) is None:
-            self.evaluator.base()
-            before = self.evaluator.member_steps
-            found = self.evaluator.solve(self.encoding, self.settings.solve_seeds())
-            steps = self.evaluator.member_steps - before
-            kept = plain([steps, [found["values"], found["measured"]]])
-            self.store.put("solved", kept)
-        (steps, rows), free = kept, self.encoding.variables
+        evaluator, free = self.place.evaluator, self.place.encoding.variables
+        if (steps := self.store.get("solver")) is None:
+            evaluator.base()
+            before = evaluator.member_steps
+            self._solution()
+            self.store.put("solver", steps := evaluator.member_steps - before)
+        found = self._solution()
+        rows = [found["values"], found["measured"]]
         return steps, [tuple(v.nearest(x) for v, x in zip(free, row, strict=True)) for row in rows]
 
-    def search(self, way: str, seed: int) -> list[Row]:
+    def _solution(self) -> dict[str, Any]:
+        ledger = Ledger(self.place.evaluator, self.store)
+        return ledger.solution(self.place.encoding, self.settings.solve_seeds())
+
+    def run(self, way: str) -> list[Row]:
         """Search in one way."""
+        return self._shipped() if way == SHIPPED else self._sampled(way)
+
+    def _shipped(self) -> list[Row]:
+        """Search as ``paramsearch search`` does, up to the end of its climb."""
+        (solving, _), spent = self.solved, list[int]()
+        place, ledger = self.place, Ledger(self.place.evaluator, self.store)
+
+        def steps() -> int:
+            return solving + ledger.members() * place.objective.fidelity.steps
+
+        def listen(progress: Progress) -> None:
+            if progress.stage == "search":
+                spent.append(steps())
+
+        parts = (self.settings, place.encoding, ledger, {}, listen)
+        driver = Driver(*parts, objective=place.objective)
+        ledger.base()
+        tried = driver.explore()
+        rows: list[Row] = []
+        for generation, at in enumerate(spent):
+            some = [step for step in tried if step.generation <= generation]
+            best = min((s.evaluation.score, s.point) for s in some if s.evaluation.stage == WHOLE)
+            rows.append((len(some), at, *best))
+        end = driver.climbed(tried)
+        return [*rows, (ledger.trials, steps(), 0.0, end)]
+
+    def _sampled(self, way: str) -> list[Row]:
+        """Ask one sampler for candidates until the member-steps are spent."""
+        place, settings = self.place, self.settings
         solving, points = self.solved if way.startswith(WARM) else (0, [])
-        first, name = list(dict.fromkeys([self.start, *points])), way.removeprefix(WARM)
-        counts = [len(variable.values) for variable in self.encoding.variables]
+        first, name = list(dict.fromkeys([place.start, *points])), way.removeprefix(WARM)
+        counts = [len(variable.values) for variable in place.encoding.variables]
         if name in OTHERS:
-            proposer = OTHERS[name](counts, first, seed)
+            proposer = OTHERS[name](counts, first, settings.seed)
         else:
-            center = points[0] if points else self.start
-            proposer = Proposer(counts, center, Sampling(name, seed, GENERATION))
+            center = points[0] if points else place.start
+            proposer = Proposer(counts, center, Sampling(name, settings.seed, GENERATION))
             proposer.enqueue(first)
-        ledger = Ledger(self.evaluator, self.store)
-        race = Race(ledger, self.objective.stages, self.settings.search_seeds())
+        ledger = Ledger(place.evaluator, self.store)
+        race = Race(ledger, place.objective.stages, settings.search_seeds())
         rows, seen = list[Row](), set[Point]()
-        best, steps, stale = (math.inf, self.start), 0, 0
+        best, steps, stale = (math.inf, place.start), 0, 0
         while stale < STALE and steps < WAYS[way]:
             asked = proposer.ask(GENERATION)
-            heats = race.run([self.encoding.rule(point, way) for point in asked], len(rows))
+            heats = race.run([place.encoding.rule(point, way) for point in asked], len(rows))
             proposer.tell([heat.told for heat in heats])
             scored = zip(heats, asked, strict=True)
             best = min([best, *((h.evaluation.score, p) for h, p in scored if h.whole)])
             stale = 0 if set(asked) - seen else stale + 1
             seen |= set(asked)
-            steps = solving + ledger.members() * self.objective.fidelity.steps
+            steps = solving + ledger.members() * place.objective.fidelity.steps
             rows.append((len(seen), steps, *best))
         return rows
-
-    def fresh(self, points: Sequence[Point]) -> dict[Point, Evaluation]:
-        """Evaluate points on seeds that no way has seen, on which nothing was chosen."""
-        rules, seeds = [self.encoding.rule(p, "fresh") for p in points], self.settings.final_seeds()
-        found = Ledger(self.evaluator, self.store).measure(rules, seeds, "fresh", 0)
-        return {point: each.evaluation for point, each in zip(points, found, strict=True)}
 
 
 def told(runs: Sequence[Sequence[Row]], low: float, unit: float = 1000.0) -> list[str]:
@@ -204,18 +210,16 @@ def after(runs: Sequence[Sequence[Row]], candidates: int) -> str:
 
 def tabled(name: str, place: Place, runs: dict[str, list[list[Row]]]) -> Table:
     """Give the table of a cell."""
-    steps, points = place.solved
     incumbents = {point for some in runs.values() for rows in some for *_, point in rows}
-    fresh = place.fresh(sorted({place.start, points[0], *incumbents}))
+    fresh = place.judge(sorted({place.start, *incumbents}))
     best = sorted((fresh[point] for point in incumbents), key=lambda e: e.score)[:BEST]
     low = best[0].score + math.sqrt(statistics.fmean(e.spread**2 for e in best))
     again = {
         way: [[(n, at, fresh[point].score, point) for n, at, _, point in rows] for rows in some]
         for way, some in runs.items()
     }
-    ends = f"start {fresh[place.start].score:.3f}, solver {fresh[points[0]].score:.3f}"
-    about = f"best known {best[0].score:.3f}, reached at {low:.3f}; solver takes {steps}; {ends}"
-    table = Table(title=f"{name}: {about}")
+    about = f"best known {best[0].score:.3f}, reached at {low:.3f}"
+    table = Table(title=f"{name}: {about}; start {fresh[place.start].score:.3f}")
     heads = ["way", "thousand member-steps", "range", "reached", "x shipped", "in the end"]
     for head in heads + [f"after {n}" for n in AFTER]:
         table.add_column(head, justify="left" if head == "way" else "right")
@@ -232,7 +236,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("cells", nargs="*", help="starts of names; default: all")
     parser.add_argument("--ways", nargs="*", choices=WAYS, default=USUAL, metavar="WAY")
-    parser.add_argument("--seeds", type=int, default=3, help="of the samplers")
+    parser.add_argument("--seeds", type=int, default=3, help="repetitions")
     parser.add_argument("--out", type=Path, default=Path("runs/samplers"))
     asked = parser.parse_args()
     for name in CELLS:
@@ -246,7 +250,7 @@ def main() -> None:
             path = folder / f"{way.replace(' ', '')}-{seed}.json"
             if not path.exists():
                 print(f"{name}, {way}, seed {seed} ...", file=sys.stderr)
-                path.write_text(json.dumps(place.search(way, seed)))
+                path.write_text(json.dumps(place.repeat(seed).run(way)))
             rows = [(*row, tuple(point)) for *row, point in json.loads(path.read_text())]
             runs.setdefault(way, []).append(rows)
         Console(width=150).print(tabled(name, place, runs))

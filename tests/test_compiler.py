@@ -15,14 +15,59 @@ eager = trained(workload(), None, Execution(compile=False))
 compiled = trained(workload(), None, Execution(compile=True, chunk=4))
 assert_same(compiled, eager, rtol=1e-9, atol=1e-12)
 """
+BUILT = """
+import re, sys
+import torch
+from torch._inductor.codecache import CppPythonBindingsCodeCache
+from paramsearch.train import kernels
+
+libraries, alone = [], []
+begin, load = kernels.Library.begin, CppPythonBindingsCodeCache.load_pybinding_async.__func__
+kernels.Library.begin = lambda some, submit: libraries.append(len(some)) or begin(some, submit)
+CppPythonBindingsCodeCache.load_pybinding_async = classmethod(
+    lambda cls, *args, **kwargs: alone.append(args) or load(cls, *args, **kwargs)
+)
+kernels.async_compile.get_compile_threads = lambda: 2
+if sys.argv[1] == "unknown":
+    kernels._TEMPLATE = re.compile("another")
+
+def several(x, y):  # products between kernels, so that these are not fused into one
+    for _ in range(5):
+        x = torch.mm((x.sin() + y).relu(), y)
+    return x
+
+x, y = torch.randn(2, 7, 7, generator=torch.Generator().manual_seed(0))
+with kernels.built_together():
+    torch.testing.assert_close(torch.compile(several)(x, y), several(x, y))
+if sys.argv[1] == "unknown":
+    assert not libraries and len(alone) == 2, (libraries, len(alone))
+else:
+    assert libraries == [1, 1] and not alone, (libraries, len(alone))
+"""
+
+
+def run(script: str, cache: Path, *words: str) -> None:
+    """Run a script in a process of its own: the compiler minds which distutils was imported."""
+    where = {"PYTHONPATH": os.pathsep.join(["tests", os.environ.get("PYTHONPATH", "")])}
+    where["TORCHINDUCTOR_CACHE_DIR"] = str(cache)
+    ended = subprocess.run(
+        [sys.executable, "-c", script, *words],
+        cwd=ROOT,
+        env={**os.environ, **where},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
 
 
 @pytest.mark.slow
-def test_the_c_compiler_gives_the_numbers_of_an_eager_step():
-    """In a process of its own: torch's compiler minds which distutils was imported before."""
-    where = {"PYTHONPATH": os.pathsep.join(["tests", os.environ.get("PYTHONPATH", "")])}
-    words = [sys.executable, "-c", COMPILED]
-    ended = subprocess.run(
-        words, cwd=ROOT, env={**os.environ, **where}, capture_output=True, text=True, check=False
-    )
-    assert ended.returncode == 0, ended.stderr
+def test_the_c_compiler_gives_the_numbers_of_an_eager_step(tmp_path):
+    run(COMPILED, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["known", "unknown"])
+def test_kernels_are_built_in_as_many_files_as_there_are_threads(form, tmp_path):
+    """What is written in a form that is not known is built by torch."""
+    run(BUILT, tmp_path, form)

@@ -113,11 +113,7 @@ class Driver:
         self._ledger.base()
         steps = self.explore()
         counts, start = self._counts, tuple(self._encoding.start_indices)
-        whole = [step for step in steps if step.evaluation.stage == WHOLE]
-        finalists = [step.point for step in sorted(whole, key=lambda step: step.robust)]
-        starts = list(dict.fromkeys([*finalists[:FINALISTS], start]))
-        self._best = math.inf  # scores on the fresh seeds are not comparable with the earlier ones
-        point = self._climbed(starts)
+        point = self.climbed(steps)
         box = intervals(self._measure, counts, point)
         for _ in range(RESTARTS):
             if box.better is None or (again := self._climbed([box.better])) == point:
@@ -138,6 +134,18 @@ class Driver:
         costs = sensitivities(measure, self._encoding.variables, best.point)
         rule = self.rule(best.point)
         return Found(rule, best, first, baselines, tuple(steps), tuple(costs), answer)
+
+    def climbed(self, steps: Sequence[Step]) -> Point:
+        """Climb from the best of the candidates that a search tried, on fresh seeds.
+
+        Returns:
+            The end of the climb, or the solver's simple rule where that is as good.
+        """
+        whole = [step for step in steps if step.evaluation.stage == WHOLE]
+        finalists = [step.point for step in sorted(whole, key=lambda step: step.robust)]
+        starts = [*finalists[:FINALISTS], tuple(self._encoding.start_indices)]
+        self._best = math.inf  # scores on the fresh seeds are not comparable with the earlier ones
+        return self._climbed(list(dict.fromkeys(starts)))
 
     def _climbed(self, starts: Sequence[Point]) -> Point:
         """Climb, and go back to the solver's simple rule where the end is only as good."""

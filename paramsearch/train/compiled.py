@@ -57,8 +57,9 @@ def compile_step(step: Step, stack: Stack, note: Callable[[str], None]) -> Stepp
         return [losses, *(after[i] for i in replaced)]
 
     try:
-        with torch.no_grad(), Formulations(least=0):
-            graph = make_fx(flat, tracing_mode="fake", _allow_non_fake_inputs=True)(*leaves)
+        with torch.no_grad():
+            with Formulations(least=0):
+                graph = make_fx(flat, tracing_mode="fake", _allow_non_fake_inputs=True)(*leaves)
             program = _compile(graph, leaves)
             program(*(leaf.clone() for leaf in leaves))
     except Exception as error:
@@ -85,9 +86,12 @@ def _compile(graph: Any, leaves: Sequence[Tensor]) -> Callable[..., Any]:
     from torch._subclasses import FakeTensorMode
     from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
+    from paramsearch.train.kernels import built_together
+
     fakes = FakeTensorMode(shape_env=ShapeEnv(), allow_non_fake_inputs=True)
     examples = [fakes.from_tensor(leaf, static_shapes=True) for leaf in leaves]
-    return cast(Any, torch._inductor).compile(graph, examples)
+    with built_together():
+        return cast(Any, torch._inductor).compile(graph, examples)
 
 
 def _inputs(live: Live, batch: Batch, factor: Tensor) -> dict[str, Any]:
