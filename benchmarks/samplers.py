@@ -68,7 +68,7 @@ JUDGES = range(900, 916)
 WAYS = {  # way -> member-steps that it may spend; the last generation may go beyond
     SHIPPED: math.inf,
     **dict.fromkeys((WARM + name for name in (*NEVERGRAD, "tpe")), 25_000),
-    **dict.fromkeys((*NEVERGRAD, "random", "tpe"), 130_000),
+    **dict.fromkeys((*NEVERGRAD, "random", "tpe"), 160_000),
 }
 USUAL = (SHIPPED, "LargeDiagCMA", "random", "tpe")
 Row = tuple[int, int, float, Point]

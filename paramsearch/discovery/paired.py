@@ -46,6 +46,16 @@ class Gap:
             return "tied"
         return "lower" if self.mean < 0 else "higher"
 
+    @property
+    def promising(self) -> bool:
+        """Whether the first looks lower, by a standard error: worth to be looked at again.
+
+        Example:
+            >>> Gap(-0.05, 0.03).promising, Gap(-0.05, 0.06).promising
+            (True, False)
+        """
+        return self.mean < -self.error
+
     def percent(self) -> str:
         """Give a difference of log losses as what the loss differs by, in words.
 

@@ -13,6 +13,7 @@ from paramsearch.discovery.answers.choice import RIVALS
 from paramsearch.discovery.answers.front import ROUNDS as CLIMBED
 from paramsearch.discovery.answers.longer import TIMES
 from paramsearch.discovery.driver import FINALISTS, RESTARTS
+from paramsearch.discovery.habits import BEHIND_SOLVER, COLD
 from paramsearch.discovery.race import KEPT
 from paramsearch.discovery.rounds import Plan, Population, Round, plan_of
 from paramsearch.discovery.settings import SearchSettings
@@ -23,17 +24,8 @@ from paramsearch.score.objective import Objective
 SOLVED = (1.5, 4.0)
 """Jacobians and steps of the solver: 1 or 2, and 2 to 6."""
 
-MOVES = 1.3
-"""Rounds of neighbours that the climb measures: 1 to 2 in five searches of mlp and uv."""
-
-TIED = 0.7
-"""What intervals and fractions measure beyond the climb, in rounds of neighbours: 0 to 1.1."""
-
 WALKED = 0.3
 """Share of the searches in which the climb ends elsewhere than the solver: two of six."""
-
-MOVES_BY_LOSS = 3.5
-"""Rounds of neighbours that both climbs by loss measure and the polish has not, 6 at most."""
 
 PARTED = 0.7
 """Share of the searches in which the front has two ends, so that rules are trained longer."""
@@ -43,12 +35,6 @@ RATES = 12
 
 LONGER = 5
 """Rules that train longer: both ends, the start, and 1 to 5 that may be recommended."""
-
-PASSED = 0.2
-"""Share of the candidates of a stage that go on: one of 48 (uv) to half, the most (over depth)."""
-
-HOPEFUL = 0.1
-"""Share of the points of the polish that look better than the best at a stage: 0 to a fifth."""
 
 
 def expected(
@@ -68,20 +54,29 @@ def expected(
         trials: Candidates that the sampler proposes.
     """
     near, final = 2 * len(counts), settings.polish_seeds
+    usual = BEHIND_SOLVER if settings.solve else COLD
     if settings.patient is not None:  # the first generation, behind the solver's, finds the best
         trials = min(trials, settings.generation * (1 + settings.patient))
+
+    def polished(why: str, rules: int, times: float) -> list[Round]:
+        return _staged(objective, Round(why, rules, final, times), usual.hopeful)
+
     rounds = [
-        *_explored(settings, objective, counts, trials, PASSED),
-        Round("polish", min(trials, FINALISTS) + 1, final),
-        *_staged(objective, Round("polish", near, final, min(MOVES, settings.polish_rounds))),
-        *_staged(objective, Round("interval", near, final, TIED)),
+        *_explored(settings, objective, counts, trials, usual.passed),
+        Round("polish", 1, final),
+        *polished("polish", min(trials, FINALISTS), 1.0),
+        *polished("polish", near, min(usual.moves, settings.polish_rounds)),
+        *polished("interval", near, usual.tied),
+        Round("snap", len(counts), final, usual.snapped),
         Round("confirm", 2 * settings.solve, final, WALKED),
         Round("baseline", baselines, final),
     ]
     if answers(objective):
+        tied = usual.tied_by_loss * (settings.prefer != "limit")
         rounds += [
             Round("loss", FINALISTS, final, stage=STAGE),
-            Round("loss", near, final, MOVES_BY_LOSS, STAGE),
+            Round("loss", near, final, usual.moves_by_loss, STAGE),
+            Round("interval", near, final, tied, STAGE),
         ]
     plan = plan_of(rounds, objective, _probings(settings, counts, *SOLVED))
     return _longer(plan, objective, final, PARTED, LONGER)
@@ -155,9 +150,7 @@ def _explored(
     return rounds
 
 
-def _staged(
-    objective: Objective, last: Round, passed: float = HOPEFUL, fewer: bool = False
-) -> list[Round]:
+def _staged(objective: Objective, last: Round, passed: float, fewer: bool = False) -> list[Round]:
     """Give a round with the stages before it; a share of the candidates goes on from each.
 
     Stages have ``fewer`` seeds where they say so in the race, not in the polish.

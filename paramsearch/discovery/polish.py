@@ -67,20 +67,23 @@ def climb(
 ) -> tuple[Point, Evaluation]:
     """Walk from the best of some points, step by grid step, until no neighbour is better.
 
-    Each round measures every neighbour one step away as one population, then the point that takes
-    all the improving steps at once, and moves to the best of them.
+    The first of the starts is held against the others. Each round measures every neighbour one step
+    away as one population, then the point that takes all the improving steps at once, and moves to
+    the best of them.
 
     Args:
         measure: Evaluates points on common seeds.
         counts: Grid sizes.
-        starts: Points to choose the beginning from.
+        starts: Points to choose the beginning from, the likeliest first.
         rounds: Moves at most.
 
     Returns:
         The point reached and its evaluation.
     """
-    first = measure(starts, "polish", 0)
-    best, point = min(zip(first, starts, strict=True), key=lambda pair: _mean(pair[0]))
+    found = dict(zip(starts, measure(starts, "polish", 0, starts[0]), strict=True))
+    ended = {p: e for p, e in found.items() if e.stage == found[starts[0]].stage}  # no estimates
+    point = min(ended, key=lambda p: _mean(ended[p]))
+    best = ended[point]
     for number in range(1, rounds + 1):
         near = [_moved(point, axis, step) for axis in range(len(counts)) for step in (-1, 1)]
         near = [p for p in near if _inside(p, counts)]
@@ -96,9 +99,10 @@ def climb(
 
 
 def confirmed(measure: Measure, point: Point, simple: Point) -> Point:
-    """Give a point that a climb arrived at if it beats a simple one on seeds that chose neither.
+    """Give a point that a climb arrived at if it looks better than a simple one on fresh seeds.
 
-    On the seeds of the climb the best of many neighbours is partly a lucky one.
+    On the seeds of the climb the best of many neighbours is partly a lucky one. On seeds that chose
+    neither, a standard error is enough: it beat its rivals by two on the others.
 
     Args:
         measure: Evaluates points on seeds that no climb has seen.
@@ -108,7 +112,7 @@ def confirmed(measure: Measure, point: Point, simple: Point) -> Point:
     if point == simple:
         return point
     walked, kept = measure([point, simple], "confirm", 0)
-    return point if is_better(walked, kept) else simple
+    return point if gap(walked.per_seed, kept.per_seed).promising else simple
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ SOLVE_SEEDS = 3
 """Seeds per rule where the solver probes it."""
 
 
-PATIENCE = 2
+PATIENCE = 1
 """Generations without a better candidate that the sampler goes on for behind the solver: in
 searches of mlp, resmlp, convnet and gpt, none of the five after the first found one."""
 

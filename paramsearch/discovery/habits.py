@@ -1,0 +1,49 @@
+"""How long the parts of a search go on that the data decide: means over recorded searches."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """What is usual. Rounds are of neighbours: two for each free exponent.
+
+    Attributes:
+        passed: Share of the candidates of a stage that go on to the next.
+        moves: Rounds that the climb measures.
+        hopeful: Share of the points of the polish that look better than the best at a stage.
+        tied: Rounds that intervals measure beyond the climb.
+        snapped: Points for each exponent that are measured wholly for simple fractions.
+        moves_by_loss: Rounds that both climbs by loss measure and the polish has not.
+        tied_by_loss: Rounds that intervals by loss measure beyond, where a rule is chosen by it.
+    """
+
+    passed: float
+    moves: float
+    hopeful: float
+    tied: float
+    snapped: float
+    moves_by_loss: float
+    tied_by_loss: float
+
+
+BEHIND_SOLVER = Habits(
+    passed=0.2,  # one of 48 (uv) to half, the most (over depth)
+    moves=1.3,  # 1.0 to 2.0
+    hopeful=0.1,  # 0 to 0.2
+    tied=0.9,  # 0 to 3.6 (convnet)
+    snapped=0.1,
+    moves_by_loss=3.9,  # 2.5 to 4.3
+    tied_by_loss=2.4,  # 0 to 3.4
+)
+"""Behind the solver: 17 searches of mlp, uv, resmlp, convnet and gpt."""
+
+COLD = Habits(
+    passed=0.5,  # 0.06 to 0.5
+    moves=2.3,  # 1.8 to 3.0; once 8, as many as are allowed (resmlp)
+    hopeful=0.22,  # 0.2 to 0.3
+    tied=2.1,  # 1.6 to 3.0
+    snapped=0.7,  # 0.4 to 1.1
+    moves_by_loss=2.4,  # 2.1 to 3.2
+    tied_by_loss=4.3,  # 3.9 to 5.3
+)
+"""Without it: five short searches of mlp and resmlp over two scales."""
