@@ -52,6 +52,7 @@ class Cell:
 
 _CONV = {"options": {"width": 8, "groups": 2, "stride": 2}}  # norms over four channels at the base
 _MUON = {"options": {"width": 16}}  # Newton-Schulz at width 1024 is 32 GFLOP a step
+_DECAY = {"task": "next_byte", "space": "weight-decay", "objective": "decay"}
 _GPT = {"task": "bytes", "space": "transformer", "options": {"width": 16}}
 CELLS = {
     "mlp-adam": Cell("mlp", "adam", "width", (1024,), 4),
@@ -63,6 +64,7 @@ CELLS = {
     "resmlp-adam": Cell("resmlp", "adam", "depth", (128,), 8),
     "resmlp-sgd": Cell("resmlp", "gd", "depth", (128,), 8),
     "convnet-momentum": Cell("convnet", "sgd", "width", (256,), 15, (), _CONV),
+    "mlp-decay": Cell("mlp", "adamw", "width", (1024,), 30, ("sp", "mup"), _DECAY),
     "gpt-adamw": Cell("gpt", "adamw", "width", (512,), 20, ("sp", "mup"), _GPT),
 }
 

@@ -10,9 +10,10 @@ from paramsearch.errors import ParamsearchError
 from paramsearch.rules.rule import Rule
 from paramsearch.tasks.catalog import load_task
 from paramsearch.tracing.arch import Arch
+from paramsearch.train import workload as workloads
 from paramsearch.train.engine import train
 from paramsearch.train.population import Member, Stacker
-from paramsearch.train.recipe import Recipe
+from paramsearch.train.recipe import Execution, Recipe
 from paramsearch.train.workload import prepare
 
 MEMBERS = [Member(0, 1e-2, seed) for seed in range(3)]
@@ -127,3 +128,27 @@ def test_a_model_that_fails_in_any_case_says_so():
     Counting.left = before - Counting.left - 1  # one forward short of the last, which trains
     with pytest.raises(ParamsearchError, match="'mine' cannot be trained; its step fails with: no"):
         prepare(counting, task, {"width": 32})
+
+
+@pytest.mark.parametrize(("room", "drawn"), [(2**20, 4), (0, 12)])
+def test_batches_are_drawn_once_for_all_chunks_where_they_fit(room, drawn, monkeypatch):
+    task, steps = load_task("digits"), []
+    draw = type(task).batch
+    monkeypatch.setattr(workloads, "KEPT_BYTES", room)
+    monkeypatch.setattr(
+        type(task), "batch", lambda self, step: steps.append(step) or draw(self, step)
+    )
+    ready = prepare(Arch(build=Plain, axes={"width": 4}), task, {})
+    steps.clear()
+    chunked = Execution(compile=False, chunk=1)
+    train(ready, [Rule.load("sp")], MEMBERS, Recipe("sgd", 5), execution=chunked)
+    later = [step for step in steps if step]  # the first is needed before
+    assert len(later) == drawn and set(later) == {1, 2, 3, 4}
+
+
+class Plain(nn.Linear):
+    """One layer."""
+
+    def __init__(self, inputs, outputs, width):
+        super().__init__(inputs, outputs)
+        self.width = width

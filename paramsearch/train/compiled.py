@@ -15,7 +15,7 @@ from paramsearch.train.formulations import Formulations
 from paramsearch.train.optimizers.interface import State
 from paramsearch.train.population import Stack
 from paramsearch.train.probe import Moment
-from paramsearch.train.step import Live, Step
+from paramsearch.train.step import Live, Step, leaves
 
 Stepping = Callable[[Live, Batch, Tensor], Tensor]
 """Makes a step in place and gives the losses before it."""
@@ -44,7 +44,7 @@ def compile_step(step: Step, stack: Stack, note: Callable[[str], None]) -> Stepp
     start = Moment(0, 1, stack, stack.params, {}, {}, workload.evaluation(), workload)
     live.memories = [probe.start(start) for probe in step.probes]
     factor = torch.ones((), dtype=torch.float64, device=workload.device)
-    leaves, spec = tree_flatten(_inputs(live, batch, factor))
+    examples, spec = tree_flatten(_inputs(live, batch, factor))
     replaced: list[int] = []  # of the tensors that a step changes, those not changed in place
 
     def flat(*values: Tensor) -> list[Tensor]:
@@ -59,18 +59,19 @@ def compile_step(step: Step, stack: Stack, note: Callable[[str], None]) -> Stepp
     try:
         with torch.no_grad():
             with Formulations(least=0):
-                graph = make_fx(flat, tracing_mode="fake", _allow_non_fake_inputs=True)(*leaves)
-            program = _compile(graph, leaves)
-            program(*(leaf.clone() for leaf in leaves))
+                graph = make_fx(flat, tracing_mode="fake", _allow_non_fake_inputs=True)(*examples)
+            program = _compile(graph, examples)
+            program(*(example.clone() for example in examples))
     except Exception as error:
         raise ParamsearchError(f"the step cannot be compiled here: {brief(error)}") from error
     note(f"compiled for {count} members in {time.perf_counter() - began:.0f} s")
 
     def run(live: Live, batch: Batch, factor: Tensor) -> Tensor:
-        losses, *values = program(*tree_flatten(_inputs(live, batch, factor))[0])
-        changing = live.changing()
-        for index, value in zip(replaced, values, strict=True):
-            changing[index].copy_(value)
+        losses, *values = program(*leaves(_inputs(live, batch, factor)))
+        if replaced:
+            changing = live.changing()
+            for index, value in zip(replaced, values, strict=True):
+                changing[index].copy_(value)
         return losses
 
     return run

@@ -1,12 +1,11 @@
 """One step of many members: forward, backward, clipping, optimizer, and what probes add up."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_flatten
 
 from paramsearch.tasks.task import Batch
 from paramsearch.train.blockwise import update_in_blocks
@@ -48,7 +47,26 @@ class Live:
 
     def changing(self) -> list[Tensor]:
         """Give the same tensors in a row."""
-        return tree_flatten(self.tensors())[0]
+        return leaves(self.tensors())
+
+
+def leaves(nest: Any) -> list[Tensor]:
+    """Give the tensors of nested dicts, lists and tuples in the order of torch's ``tree_flatten``.
+
+    Which takes six times as long, as it knows many more containers: of a step of two members of a
+    small mlp, half the time.
+
+    Example:
+        >>> leaves({"b": torch.tensor(1), "a": [torch.tensor(2), (torch.tensor(3),)]})
+        [tensor(1), tensor(2), tensor(3)]
+    """
+    found: list[Tensor] = []
+    for each in cast(Iterable[Any], nest.values() if isinstance(nest, dict) else nest):
+        if isinstance(each, Tensor):
+            found.append(each)
+        else:
+            found += leaves(each)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

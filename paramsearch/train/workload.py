@@ -23,6 +23,9 @@ from paramsearch.tracing.trace import Trace, trace
 from paramsearch.train.backend import LOOP, STACKED, Backend
 from paramsearch.train.recipe import Engine
 
+KEPT_BYTES = 32 * 2**20
+"""Memory that a workload's batches may take between chunks of members."""
+
 
 @dataclass(frozen=True, eq=False)
 class Workload:
@@ -60,8 +63,18 @@ class Workload:
         return self.traced.tensors
 
     def batch(self, step: int) -> Batch:
-        """Give the training batch of a step in the workload's dtype, on its device."""
-        return self._placed(self.task.batch(step))
+        """Give the training batch of a step in the workload's dtype, on its device.
+
+        Batches are kept for the next members, as many as fit: to draw one of random walks takes as
+        long as half a step of a small transformer.
+        """
+        kept: dict[int, Batch] = self.kept.setdefault("batches", {})
+        if step in kept:
+            return kept[step]
+        batch = self._placed(self.task.batch(step))
+        if (len(kept) + 1) * sum(part.nbytes for part in batch) <= KEPT_BYTES:
+            kept[step] = batch
+        return batch
 
     def evaluation(self) -> Batch:
         """Give the evaluation batch in the workload's dtype, on its device."""
