@@ -273,3 +273,9 @@ def test_nothing_slow_is_imported_before_it_is_needed():
     code = "import sys, paramsearch.cli.main; print({'nevergrad', 'matplotlib'} & set(sys.modules))"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert ended.stdout.strip() == "set()", ended.stderr
+
+
+def test_the_package_runs_as_a_module():
+    words = [sys.executable, "-m", "paramsearch", "search", "mlp", "--axis", "height"]
+    ended = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2 and "height" in ended.stderr and "Traceback" not in ended.stderr

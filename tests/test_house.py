@@ -24,6 +24,7 @@ FLOORS = [
     {"report"},
     {"jobs"},
     {"cli"},
+    {"__main__"},
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 MODULES = {
