@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
@@ -10,6 +11,7 @@ from torch.overrides import TorchFunctionMode
 from paramsearch.train.cross_entropy import cross_entropy
 from paramsearch.train.group_norm import group_norm
 from paramsearch.train.linear import linear
+from paramsearch.train.mean import mean
 
 WORTH = 2**15
 """Elements of one member's tensor from which on the other way is the faster one, operation by
@@ -33,6 +35,8 @@ FORMULATIONS: dict[Any, Formulation] = {
     functional.linear: Formulation(linear, 1),
     functional.group_norm: Formulation(group_norm, 0),
     functional.cross_entropy: Formulation(cross_entropy, 0),
+    torch.mean: Formulation(mean, 0),
+    Tensor.mean: Formulation(mean, 0),
 }
 
 
