@@ -4,6 +4,8 @@ Each case runs in a process of its own, which trains a chunk in float32 with Ada
 Prints, per member:
 
 - needed: parameters, their gradients, two moments, and the activations that autograd saves;
+- plain: what a plain run of one model holds at its peak, by the same meter: forward, backward,
+  ``torch.optim.Adam`` tensor by tensor;
 - predicted: what the engine's meter counts, by which it chooses the size of a chunk;
 - measured: growth of the process's resident memory at its peak (``VmHWM``, Linux).
 
@@ -24,12 +26,14 @@ import paramsearch
 from paramsearch.rules.rule import Rule
 from paramsearch.train.cost import chunk_size
 from paramsearch.train.engine import cost_of, train
+from paramsearch.train.meter import Meter
 from paramsearch.train.population import Member
 from paramsearch.train.recipe import Execution, Recipe
 from paramsearch.train.workload import Workload, prepare
 
 CASES = [("mlp", 64), ("mlp", 256), ("resmlp", 128), ("gpt", 64), ("convnet", 32)]
 RECIPE = Recipe("adam", 3)
+KINDS = ("plain", "predicted", "measured")
 
 
 def status(key: str) -> int:
@@ -60,6 +64,20 @@ def needed(workload: Workload) -> int:
     return 4 * parameters + sum(size for place, size in saved.items() if place not in shared)
 
 
+def plain(workload: Workload) -> int:
+    """Give the bytes that a plain run of one model holds at its peak."""
+    with Meter() as meter:
+        params = {name: nn.Parameter(p.clone()) for name, p in workload.model.named_parameters()}
+        optimizer = torch.optim.Adam(params.values(), foreach=False)
+        for step in range(2):
+            batch = workload.batch(step)
+            loss = workload.loss(params, batch)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    return meter.peak
+
+
 def child(arch: str, width: int) -> None:
     """Measure one case and print it as JSON."""
     found = paramsearch.load_arch(arch)
@@ -76,6 +94,7 @@ def child(arch: str, width: int) -> None:
     figures = {
         "members": count,
         "needed": needed(workload),
+        "plain": plain(workload),
         "predicted": cost.member_bytes,
         "measured": (status("VmHWM") - before) / count,
     }
@@ -88,17 +107,18 @@ def main() -> None:
         child(sys.argv[1], int(sys.argv[2]))
         return
     print(
-        "model        members   KiB per member: needed  predicted  measured   beyond: pred.  meas."
+        "model        members   KiB per member: needed  plain  predicted  measured"
+        "   beyond: plain  pred.  meas."
     )
     for arch, width in CASES:
         command = [sys.executable, __file__, arch, str(width)]
         printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         case = json.loads(printed.splitlines()[-1])
-        beyond = [case[name] / case["needed"] - 1 for name in ("predicted", "measured")]
-        sizes = [case[name] / 1024 for name in ("needed", "predicted", "measured")]
+        beyond = [case[name] / case["needed"] - 1 for name in KINDS]
+        sizes = [case[name] / 1024 for name in ("needed", *KINDS)]
         print(
-            f"{arch:8}{width:5}{case['members']:8}{sizes[0]:23.0f}{sizes[1]:11.0f}{sizes[2]:10.0f}"
-            f"{beyond[0]:16.0%}{beyond[1]:7.0%}",
+            f"{arch:8}{width:5}{case['members']:8}{sizes[0]:23.0f}{sizes[1]:7.0f}{sizes[2]:11.0f}"
+            f"{sizes[3]:10.0f}{beyond[0]:16.0%}{beyond[1]:7.0%}{beyond[2]:7.0%}",
             flush=True,
         )
 

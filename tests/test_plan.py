@@ -7,6 +7,7 @@ from fake_evaluator import FakeEvaluator
 from test_driver import ENCODING
 from test_evaluate import tiny, tracked
 
+from paramsearch.discovery import plan
 from paramsearch.discovery.driver import Driver
 from paramsearch.discovery.evaluate import Evaluator
 from paramsearch.discovery.evaluation import Evaluation
@@ -136,12 +137,21 @@ def test_the_plan_grows_with_budget_steps_and_learning_rates():
     assert many.member_steps - few.member_steps == 32 * 2 * 2 * window * TRANSFER.fidelity.steps
 
 
+def test_without_the_solver_more_is_expected_after_the_sampler():
+    made = {
+        solve: expected(settings(solve=solve, patience=0), TRANSFER, COUNTS, 0, 32).trials
+        for solve in (True, False)
+    }
+    assert made[False] > made[True]
+
+
 def test_the_grid_bounds_what_a_search_can_train():
     plan = at_most(settings(solve=False), PLAIN, [2, 3], 0, 99)
     assert plan.trials == 6 + 6 + 6  # of the sampler, the polish and the climb by loss
 
 
-def test_the_solver_is_counted_only_where_it_runs():
+def test_the_solver_is_counted_only_where_it_runs(monkeypatch):
+    monkeypatch.setattr(plan, "COLD", plan.BEHIND_SOLVER)  # all else alike
     made = {
         solve: expected(settings(solve=solve, patience=0), TRANSFER, COUNTS, 0, 96).member_steps
         for solve in (True, False)
