@@ -65,7 +65,7 @@ CELLS = {
     "resmlp-sgd": Cell("resmlp", "gd", "depth", (128,), 8),
     "convnet-momentum": Cell("convnet", "sgd", "width", (256,), 15, (), _CONV),
     "mlp-decay": Cell("mlp", "adamw", "width", (1024,), 30, ("sp", "mup"), _DECAY),
-    "gpt-adamw": Cell("gpt", "adamw", "width", (512,), 20, ("sp", "mup"), _GPT),
+    "gpt-adamw": Cell("gpt", "adamw", "width", (512,), 20, ("sp", "mup", "ntk"), _GPT),
 }
 
 

@@ -42,6 +42,14 @@ def test_where_all_freeze_the_limit_end_is_left():
     assert choice.reason.startswith("No rule holds up to ratio 256")
 
 
+@pytest.mark.parametrize(("slope", "name"), [(-0.6, "b"), (-1.5, "a")])
+def test_where_all_freeze_loss_decides_between_what_cannot_be_told_apart(slope, name):
+    wide = (0.15, -0.15, 0.15, -0.15)
+    choice = choose(front_of(a=(0.0, -0.5), b=evaluation(-0.5, slope, noise=wide)))
+    assert choice.recommended.name == name
+    assert ("cannot be told in limit behaviour" in choice.reason) == (name == "b")
+
+
 def test_a_lazy_rule_does_not_hold_to_the_default_target():
     choice = choose(front_of(lazy=evaluation(0.0, -0.2505, noise=(0.0, 0.0))))
     assert choice.recommended.limit.label == "lazy"

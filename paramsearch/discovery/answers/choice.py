@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from paramsearch.discovery.answers.front import Entry, Front, departure, front
+from paramsearch.discovery.answers.front import SLOPE_FLOOR, Entry, Front, departure, front
 from paramsearch.discovery.answers.wish import TARGET, check_wish
+from paramsearch.discovery.paired import gap
 
 RIVALS = 6
 """Rules at most that may be recommended after longer runs in place of the first choice."""
@@ -65,7 +66,9 @@ def choose(found: Front, prefer: str | None = None, target_ratio: float | None =
     """Recommend a rule.
 
     By default it is the one with the lowest loss among those whose features neither freeze nor blow
-    up before the target ratio; a rule that is tied with the limit end in loss loses to it.
+    up before the target ratio; a rule that is tied with the limit end in loss loses to it. Where no
+    rule holds so far, it is the one with the lowest loss among those of the front that are not
+    known to depart more from the limit than its end.
 
     Args:
         found: The front.
@@ -82,8 +85,15 @@ def choose(found: Front, prefer: str | None = None, target_ratio: float | None =
         return Choice(found, best, prefer, target, _asked(found, prefer, target))
     holding = [e for e in (*found.members, *found.others) if e.limit.holds_at(target)]
     held = front(holding, found.limit).members if holding else ()
-    best = held[-1] if held else found.limit
+    best = held[-1] if held else _nearest(found)[-1]
     return Choice(found, best, None, target, _default(found, best, target), _rivals(found, holding))
+
+
+def _nearest(found: Front) -> list[Entry]:
+    """List the front's rules that depart as little as the limit end, as far as seeds can tell."""
+    least = found.limit.limit.departure
+    apart = [(e, gap(e.limit.departure, least).word(SLOPE_FLOOR)) for e in found.members]
+    return [entry for entry, word in apart if word == "tied"]
 
 
 def _rivals(found: Front, holding: Sequence[Entry]) -> tuple[Entry, ...]:
@@ -112,9 +122,12 @@ def _default(found: Front, best: Entry, target: float) -> str:
     """Say why this one, and what speaks against the ends that are not."""
     limit, loss = found.limit, found.loss
     if not best.limit.holds_at(target):
+        none = f"No rule holds up to ratio {target:g}"
+        if best == limit:
+            return f"{none}, so the limit end is recommended: {fate_of(best, target)}."
         return (
-            f"No rule holds up to ratio {target:g}, so the limit end is recommended: "
-            f"{fate_of(best, target)}."
+            f"{none}. Its loss is {best.against(limit).percent()} than that of the limit end, from "
+            f"which it cannot be told in limit behaviour: {fate_of(best, target)}."
         )
     if limit == loss == best:
         return f"One rule is both ends: {_one(found)}"
