@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from fake_limits import front_of
+from fake_limits import evaluation, front_of
 from test_evaluate import tiny
 
 from paramsearch.discovery.answers.choice import choose
@@ -76,6 +76,22 @@ def test_who_pays_nothing_for_a_lower_loss_need_not_win_again(slope, winner, nea
     first = choose(front_of(mup=(0.0, -0.03), near=(-0.08, -0.061), far=(-0.2, slope)))
     assert first.recommended.name == "far"
     again = after(first, longer(loss=winner, recommended=winner, **{"rival 1": near}))
+    assert again.recommended.name == name and said in again.reason
+
+
+FROZEN = [  # loss of the winner over the limit end's, recommended, said
+    (0.9, "b", "it still has the lower loss"),
+    (1.0, "b", "it is as good, 0.0% ± 0.0% higher."),
+    (1.1, "a", "so the limit end is recommended in its place"),
+]
+
+
+@pytest.mark.parametrize(("factor", "name", "said"), FROZEN)
+def test_where_none_holds_what_cannot_be_told_apart_need_not_win_again(factor, name, said):
+    wide = evaluation(-0.5, -0.6, noise=(0.15, -0.15, 0.15, -0.15))
+    first = choose(front_of(a=(0.0, -0.5), b=wide))
+    assert first.recommended.name == "b"
+    again = after(first, longer(loss=factor, recommended=factor))
     assert again.recommended.name == name and said in again.reason
 
 

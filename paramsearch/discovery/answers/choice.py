@@ -85,11 +85,11 @@ def choose(found: Front, prefer: str | None = None, target_ratio: float | None =
         return Choice(found, best, prefer, target, _asked(found, prefer, target))
     holding = [e for e in (*found.members, *found.others) if e.limit.holds_at(target)]
     held = front(holding, found.limit).members if holding else ()
-    best = held[-1] if held else _nearest(found)[-1]
+    best = held[-1] if held else nearest(found)[-1]
     return Choice(found, best, None, target, _default(found, best, target), _rivals(found, holding))
 
 
-def _nearest(found: Front) -> list[Entry]:
+def nearest(found: Front) -> list[Entry]:
     """List the front's rules that depart as little as the limit end, as far as seeds can tell."""
     least = found.limit.limit.departure
     apart = [(e, gap(e.limit.departure, least).word(SLOPE_FLOOR)) for e in found.members]

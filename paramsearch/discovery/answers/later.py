@@ -2,12 +2,13 @@
 
 The best of the rules that are better than the limit end over the longer runs, too, comes first.
 Where none is, a rule that departs from the limit no more than the limit end needs only be as good
-as that: it pays nothing for its lower loss, and losses of long runs scatter widely.
+as that: it pays nothing for its lower loss, and losses of long runs scatter widely. So does one
+that cannot be told from the limit end in that, where no rule holds up to the target.
 """
 
 from dataclasses import replace
 
-from paramsearch.discovery.answers.choice import Choice, fate_of
+from paramsearch.discovery.answers.choice import Choice, fate_of, nearest
 from paramsearch.discovery.answers.front import Entry, departure
 from paramsearch.discovery.answers.longer import LIMIT, Longer
 from paramsearch.rules.rule import Rule
@@ -24,6 +25,7 @@ _NOW = {
 }
 _STILL = "it still has the lower loss, {}."
 _AS_GOOD = "it is as good, {}, and departs no more from the limit."
+_ALIKE = "it is as good, {}."
 
 
 def to_train(choice: Choice, start: Rule) -> dict[str, Rule]:
@@ -72,13 +74,16 @@ def _again(choice: Choice, longer: Longer, told: str) -> Choice:
     gaps = {name: longer.against_limit(name) for name in rules}
     before = gaps[_FIRST]
     clear = [name for name, gap in gaps.items() if gap.word() == "lower"]
-    free = [n for n, e in rules.items() if gaps[n].word() == "tied" and _departs_no_more(e, limit)]
+    alike = () if limit.limit.holds_at(choice.target_ratio) else nearest(choice.front)
+    near = [n for n, e in rules.items() if e in alike or _departs_no_more(e, limit)]
+    free = [name for name in near if gaps[name].word() == "tied"]
     if clear:
         first = min(clear, key=lambda name: gaps[name].mean)
     else:
         first = min(free, key=lambda name: rules[name].loss.mean, default=None)
     if first == _FIRST:
-        kept = _STILL if clear else _AS_GOOD
+        as_good = _AS_GOOD if _departs_no_more(rules[first], limit) else _ALIKE
+        kept = _STILL if clear else as_good
         return replace(choice, reason=f"{choice.reason} {told} {kept.format(before.percent())}")
     said = f"{told} that rule {_NOW[before.word()]}, {before.percent()}, so "
     if first is None:
