@@ -27,10 +27,9 @@ GPU_SHARE = 0.4
 FLOPS, BANDWIDTH = 1e11, 1.6e10
 """What an eager step reaches on two ordinary cores, in operations and bytes per second."""
 
-COMPILE_LEAST, COMPILE_EACH = 2.0, 0.022
+COMPILE_LEAST, COMPILE_EACH = 1.0, 0.0145
 """What compiling a step takes, cold, on two ordinary cores: seconds at least, and for each of its
-operations. With 101 of them 4 s (uv), 252 6 to 8 (mlp), 503 17 (convnet), 849 22 to 28 (gpt), 1063
-18 (resmlp)."""
+operations. With 242 of them 3.8 to 5.0 s (mlp), 792 12.5 to 13.9 (gpt)."""
 
 GAIN = 0.4
 """Share of an eager step's time that compiling saves: 0 to 0.38 (gpt), 0.4 (convnet), 0.5 to 0.7
@@ -134,7 +133,7 @@ def compile_seconds(cost: Cost) -> float:
 
     Example:
         >>> [round(compile_seconds(Cost(1, 1, 1, 0, operations=n)), 1) for n in (100, 500)]
-        [4.2, 13.0]
+        [2.5, 8.2]
     """
     return COMPILE_LEAST + COMPILE_EACH * cost.operations
 
