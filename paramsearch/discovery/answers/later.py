@@ -74,7 +74,8 @@ def _again(choice: Choice, longer: Longer, told: str) -> Choice:
     gaps = {name: longer.against_limit(name) for name in rules}
     before = gaps[_FIRST]
     clear = [name for name, gap in gaps.items() if gap.word() == "lower"]
-    alike = () if limit.limit.holds_at(choice.target_ratio) else nearest(choice.front)
+    holds = choice.recommended.limit.holds_at(choice.target_ratio)
+    alike = () if holds else nearest(choice.front)
     near = [n for n, e in rules.items() if e in alike or _departs_no_more(e, limit)]
     free = [name for name in near if gaps[name].word() == "tied"]
     if clear:
