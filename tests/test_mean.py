@@ -12,6 +12,7 @@ CALLS = {
     "last two": lambda x: x.mean(dim=(-2, -1)),
     "kept": lambda x: torch.mean(x, (0, 2), keepdim=True),
     "all": lambda x: x.mean(),
+    "all, kept": lambda x: x.mean(None, True),
     "none": lambda x: x.mean(dim=()),
     "in another type": lambda x: x.mean(-1, dtype=torch.float64),
     "of a number": lambda x: x.sum().mean(0),

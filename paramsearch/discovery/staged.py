@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from paramsearch.discovery.encoding import Point
 from paramsearch.discovery.evaluation import Evaluation
 from paramsearch.discovery.ledger import Ledger
-from paramsearch.discovery.paired import Gap, gap
+from paramsearch.discovery.paired import gap
 from paramsearch.discovery.partial import completed
 from paramsearch.rules.rule import Rule
 from paramsearch.score.stage import WHOLE, Stage
@@ -61,7 +61,8 @@ class Staged:
                 (there,) = self._at([rival], stage, number, part)
                 results = dict(zip(left, self._at(left, stage, number, part), strict=True))
                 self.met |= results
-                ended = [p for p in left if not _gap(results[p], there).promising]
+                own = {p: gap(results[p].per_seed, there.per_seed) for p in left}
+                ended = [p for p in left if not own[p].promising]
                 found |= {p: completed(results[p], best, there) for p in ended}
                 left = [point for point in left if point not in found]
         whole = dict(zip(left, self._at(left, stage, number, None), strict=True))
@@ -79,7 +80,3 @@ class Staged:
         evaluations = [result.evaluation for result in results]
         self._listen(stage, () if part else evaluations)
         return evaluations
-
-
-def _gap(part: Evaluation, rival: Evaluation) -> Gap:
-    return gap(part.per_seed, rival.per_seed)

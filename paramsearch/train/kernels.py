@@ -63,7 +63,7 @@ def source_of(kernels: Sequence[Kernel]) -> str:
     Raises:
         ValueError: This torch writes kernels or their bindings in another way.
     """
-    template = _TEMPLATE.fullmatch(CppPythonBindingsCodeCache.suffix_template)
+    template = _template()
     found = [_KERNEL.fullmatch(kernel.source) for kernel in kernels]
     if template is None or not all(found):
         raise ValueError("unknown form of kernels")
@@ -85,6 +85,11 @@ def source_of(kernels: Sequence[Kernel]) -> str:
     )
 
 
+def _template() -> re.Match[str] | None:
+    """Take torch's bindings of a kernel apart; None where they have another form."""
+    return _TEMPLATE.fullmatch(CppPythonBindingsCodeCache.suffix_template)
+
+
 def _wrapper(template: str, name: str, kernel: Kernel) -> str:
     parsed = (
         f"parse_arg<{type_.replace('const ', '')}>(args, {index})"
@@ -101,12 +106,9 @@ def built_together() -> Generator[None, None, None]:
     waiting: list[Kernel] = []
 
     def later(self: AsyncCompile, argtypes: list[str], source_code: str) -> Any:
-        kernel = Kernel(argtypes, source_code)
-        try:
-            source_of([kernel])
-        except ValueError:
+        if _template() is None or not _KERNEL.fullmatch(source_code):
             return alone(self, argtypes, source_code)
-        waiting.append(kernel)
+        waiting.append(kernel := Kernel(argtypes, source_code))
         return kernel
 
     def build(self: AsyncCompile, scope: dict[str, Any]) -> None:

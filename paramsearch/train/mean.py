@@ -25,6 +25,6 @@ def mean(input: Tensor, dim: Any = None, keepdim: bool = False, **others: Any) -
     """
     dims = (dim,) if isinstance(dim, int) else dim
     if not dims or others or input.dtype not in _EXACT or not input.ndim:
-        where = {} if dim is None else {"dim": dim, "keepdim": keepdim}
+        where = {"dim": dim, "keepdim": keepdim} if keepdim or dim is not None else {}
         return torch.mean(input, **where, **others)
     return input.sum(dims, keepdim) / math.prod(input.shape[d] for d in dims)
