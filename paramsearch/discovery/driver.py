@@ -95,6 +95,7 @@ class Driver:
         self._race = Race(ledger, stages, settings.search_seeds())
         self._measure = Staged(ledger, stages, settings.final_seeds(), self.rule, self._heard)
         self._answers = objective is not None and answers(objective)
+        self._weight = objective.weights.probe_slopes if objective else 0.0
         self._settings = settings
         self._encoding = encoding
         self._ledger = ledger
@@ -149,15 +150,19 @@ class Driver:
 
     def _climbed(self, starts: Sequence[Point]) -> Point:
         """Climb, and go back to the solver's simple rule where the end is only as good."""
-        point, _ = climb(self._measure, self._counts, starts, self._settings.polish_rounds)
-        return point if self._simple is None else confirmed(self._fresh, point, self._simple)
+        rounds = self._settings.polish_rounds
+        point, _ = climb(self._measure, self._counts, starts, rounds, self._weight)
+        if self._simple is None:
+            return point
+        return confirmed(self._measure, self._fresh, point, self._simple)
 
     def _fresh(
         self, points: Sequence[Point], stage: str, number: int, rival: Point | None = None
     ) -> list[Evaluation]:
         """Measure points wholly on seeds that nothing was chosen on."""
         del rival  # nothing stops early
-        rules, seeds = [self.rule(point) for point in points], self._settings.confirming_seeds()
+        rules = [self.rule(point) for point in points]
+        seeds = self._settings.confirming_seeds(number)
         return [each.evaluation for each in self._ledger.measure(rules, seeds, stage, number)]
 
     def _answer(self, best: Point, start: Point, steps: Sequence[Step]) -> Answer:

@@ -14,6 +14,7 @@ from paramsearch.discovery.answers.front import ROUNDS as CLIMBED
 from paramsearch.discovery.answers.longer import TIMES
 from paramsearch.discovery.driver import FINALISTS, RESTARTS
 from paramsearch.discovery.habits import BEHIND_SOLVER, COLD
+from paramsearch.discovery.polish import JOINT, LOOKS
 from paramsearch.discovery.race import KEPT
 from paramsearch.discovery.rounds import Plan, Population, Round, plan_of
 from paramsearch.discovery.settings import SearchSettings
@@ -103,17 +104,17 @@ def at_most(
         trials: Candidates that the sampler proposes.
     """
     free, final = len(counts), settings.polish_seeds
-    climb = 1 + settings.polish_rounds * (2 * free + 1)
+    climb = 1 + settings.polish_rounds * (2 * free + JOINT)
     intervals = sum(counts) - free
     polished = FINALISTS + 1 + (1 + RESTARTS) * (climb + intervals) + 2 * free
     rounds = [
         *_explored(settings, objective, counts, trials, KEPT),
         *_staged(objective, Round("polish", min(polished, math.prod(counts)), final), 1.0),
-        Round("confirm", (2 + RESTARTS) * settings.solve, final),
+        Round("confirm", LOOKS * (2 + RESTARTS) * settings.solve, final),
         Round("baseline", baselines, final),
     ]
     if answers(objective):
-        moves = 2 * CLIMBED * (2 * free + 1) + intervals + 2 * free
+        moves = 2 * CLIMBED * (2 * free + JOINT) + intervals + 2 * free
         compared = min(FINALISTS + moves, math.prod(counts))
         rounds.append(Round("loss", compared, final, stage=STAGE))
     grid = objective.fidelity.lr.model_copy(update={"mode": "dense"})

@@ -3,13 +3,13 @@
 All comparisons are paired: the same seeds for every candidate, so that what the seeds share
 cancels. With ``d`` the per-seed differences of two scores over n seeds, one candidate is better
 when ``mean(d) < -2 se(d)``, where ``se(d) = std(d) / sqrt(n)``: with one standard error, some of
-the many neighbours of a point are better by chance alone, and the climb wanders. One is tied with
+the many neighbours of a point are better by chance alone, and the climb wanders. Of the few points
+that were foretold to be better, one is enough. One is tied with
 the best when ``mean(d) <= max(spread, min(se(d), 2 spread))``, where ``spread`` is the standard
 error of the best one's own score: the bound by 2 spread is there because a candidate that fails
 with a single seed has ``mean(d) = se(d)`` however large the failure is.
 """
 
-import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,14 @@ from typing import Protocol
 
 from paramsearch.discovery.encoding import Point
 from paramsearch.discovery.evaluation import Evaluation
-from paramsearch.discovery.paired import SURE, gap
+from paramsearch.discovery.foretold import foretold
+from paramsearch.discovery.paired import SURE, gap, mean_of
+
+JOINT = 4
+"""Points in a round of the climb that take several steps at once, at most."""
+
+LOOKS = 2
+"""Rounds of fresh seeds on which the end of a climb is held against a simple rule, at most."""
 
 
 class Measure(Protocol):
@@ -63,19 +70,24 @@ def is_tied(a: Evaluation, best: Evaluation) -> bool:
 
 
 def climb(
-    measure: Measure, counts: Sequence[int], starts: Sequence[Point], rounds: int
+    measure: Measure,
+    counts: Sequence[int],
+    starts: Sequence[Point],
+    rounds: int,
+    weight: float = 0.0,
 ) -> tuple[Point, Evaluation]:
-    """Walk from the best of some points, step by grid step, until no neighbour is better.
+    """Walk from the best of some points, step by grid step, until no point around is better.
 
     The first of the starts is held against the others. Each round measures every neighbour one step
-    away as one population, then the point that takes all the improving steps at once, and moves to
-    the best of them.
+    away as one population, then points that take several of these steps and are foretold to be
+    lower, and moves to the best of all.
 
     Args:
         measure: Evaluates points on common seeds.
         counts: Grid sizes.
         starts: Points to choose the beginning from, the likeliest first.
         rounds: Moves at most.
+        weight: Of the mean absolute probe slope in the score.
 
     Returns:
         The point reached and its evaluation.
@@ -88,31 +100,42 @@ def climb(
         near = [_moved(point, axis, step) for axis in range(len(counts)) for step in (-1, 1)]
         near = [p for p in near if _inside(p, counts)]
         found = dict(zip(near, measure(near, "polish", number, point), strict=True))
-        better = {p: e for p, e in found.items() if is_better(e, best)}
+        better = {p: e for p, e in found.items() if e.stage == best.stage and is_better(e, best)}
+        joint = foretold(point, best, found, weight, JOINT)
+        rival = min(better, key=lambda p: _mean(better[p]), default=point)
+        further = zip(joint, measure(joint, "polish", number, rival), strict=True)
+        better |= {p: e for p, e in further if e.stage == best.stage and _looks_better(e, best)}
         if not better:
             break
-        together = _together(point, better)
-        better[together] = measure([together], "polish", number, point)[0]
         point = min(better, key=lambda p: _mean(better[p]))
         best = better[point]
     return point, best
 
 
-def confirmed(measure: Measure, point: Point, simple: Point) -> Point:
-    """Give a point that a climb arrived at if it looks better than a simple one on fresh seeds.
+def confirmed(measure: Measure, fresh: Measure, point: Point, simple: Point) -> Point:
+    """Give a point that a climb arrived at if more seeds say, too, that it beats a simple one.
 
     On the seeds of the climb the best of many neighbours is partly a lucky one. On seeds that chose
-    neither, a standard error is enough: it beat its rivals by two on the others.
+    neither, a standard error is enough: it beat its rivals by two on the others. Where it is lower,
+    but by less, more seeds are asked for once, and two standard errors over all seeds are enough.
 
     Args:
-        measure: Evaluates points on seeds that no climb has seen.
+        measure: Evaluates points on the seeds of the climb.
+        fresh: On seeds that no climb has seen, others in each round.
         point: The end of the climb.
         simple: What to keep where the two are tied.
     """
     if point == simple:
         return point
-    walked, kept = measure([point, simple], "confirm", 0)
-    return point if gap(walked.per_seed, kept.per_seed).promising else simple
+    chosen = _differences(measure([point, simple], "polish", 0))
+    unseen: list[float] = []
+    for number in range(LOOKS):
+        unseen += _differences(fresh([point, simple], "confirm", number))
+        if mean_of(unseen).promising:
+            return point
+        if statistics.fmean(unseen) >= 0:
+            return simple
+    return point if mean_of(chosen + unseen).word(0.0) == "lower" else simple
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +213,15 @@ def snap(
     return current, evaluation
 
 
+def _looks_better(a: Evaluation, b: Evaluation) -> bool:
+    return gap(a.per_seed, b.per_seed).promising
+
+
+def _differences(pair: Sequence[Evaluation]) -> list[float]:
+    a, b = pair
+    return [x - y for x, y in zip(a.per_seed, b.per_seed, strict=True)]
+
+
 def _mean(evaluation: Evaluation) -> float:
     return statistics.fmean(evaluation.per_seed)
 
@@ -200,15 +232,3 @@ def _moved(point: Point, axis: int, step: int) -> Point:
 
 def _inside(point: Point, counts: Sequence[int]) -> bool:
     return all(0 <= index < count for index, count in zip(point, counts, strict=True))
-
-
-def _together(point: Point, better: dict[Point, Evaluation]) -> Point:
-    """Take, for each exponent, the better of its improving steps."""
-    result = list(point)
-    gain: dict[int, float] = {}
-    for neighbour, evaluation in better.items():
-        axis = next(i for i, (a, b) in enumerate(zip(point, neighbour, strict=True)) if a != b)
-        if _mean(evaluation) < gain.get(axis, math.inf):
-            gain[axis] = _mean(evaluation)
-            result[axis] = neighbour[axis]
-    return tuple(result)

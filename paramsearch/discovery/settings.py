@@ -159,9 +159,9 @@ class SearchSettings:
         """Give the seeds on which rules are trained longer, fresh again, and twice as many."""
         return _block(self.seed, self.seeds + self.polish_seeds, 2 * self.polish_seeds)
 
-    def confirming_seeds(self) -> list[int]:
+    def confirming_seeds(self, number: int) -> list[int]:
         """Give the seeds on which the end of the climb is held against the solver's rule, fresh."""
-        return _block(self.seed, self.seeds + 3 * self.polish_seeds, self.polish_seeds)
+        return _block(self.seed, self.seeds + (3 + number) * self.polish_seeds, self.polish_seeds)
 
     def identity(self) -> dict[str, Any]:
         """Give everything that must agree for a run to be continued, as JSON holds it."""

@@ -6,12 +6,14 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch.fx.experimental.proxy_tensor import make_fx
+from torch._subclasses import FakeTensorMode
+from torch.fx import GraphModule
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from paramsearch.errors import ParamsearchError, brief
 from paramsearch.tasks.task import Batch
 from paramsearch.train.formulations import Formulations
+from paramsearch.train.functional import fakes_of, functional_trace
 from paramsearch.train.optimizers.interface import State
 from paramsearch.train.population import Stack
 from paramsearch.train.probe import Moment
@@ -19,6 +21,9 @@ from paramsearch.train.step import Live, Step, leaves
 
 Stepping = Callable[[Live, Batch, Tensor], Tensor]
 """Makes a step in place and gives the losses before it."""
+
+Program = Callable[..., Sequence[Tensor]]
+"""Takes the tensors of a step, changes those that it changes, and gives losses and new ones."""
 
 
 def compile_step(step: Step, stack: Stack, note: Callable[[str], None]) -> Stepping:
@@ -58,9 +63,7 @@ def compile_step(step: Step, stack: Stack, note: Callable[[str], None]) -> Stepp
 
     try:
         with torch.no_grad():
-            with Formulations(least=0):
-                graph = make_fx(flat, tracing_mode="fake", _allow_non_fake_inputs=True)(*examples)
-            program = _compile(graph, examples)
+            program = _compile(*_traced(flat, examples))
             program(*(example.clone() for example in examples))
     except Exception as error:
         raise ParamsearchError(f"the step cannot be compiled here: {brief(error)}") from error
@@ -77,22 +80,34 @@ def compile_step(step: Step, stack: Stack, note: Callable[[str], None]) -> Stepp
     return run
 
 
-def _compile(graph: Any, leaves: Sequence[Tensor]) -> Callable[..., Any]:
+def _traced(
+    function: Callable[..., list[Tensor]], examples: Sequence[Tensor]
+) -> tuple[GraphModule, FakeTensorMode, list[Tensor]]:
+    """Trace a step; gives the graph and the stand-ins with which it was made."""
+    from torch._inductor.decomposition import select_decomp_table  # takes a second
+
+    mode, fakes = fakes_of(examples)
+    with Formulations(least=0):
+        return functional_trace(function, mode, fakes, select_decomp_table()), mode, fakes
+
+
+def _compile(graph: GraphModule, mode: FakeTensorMode, fakes: Sequence[Tensor]) -> Program:
     """Hand a traced step to torch's compiler as it is.
 
-    ``torch.compile`` would trace it once more, and check at every step what cannot change. With the
-    environment of shapes that it brings along, what is compiled is kept on disk and found again.
+    ``torch.compile`` would trace it twice more, and check at every step what cannot change.
     """
-    import torch._inductor  # these take a second
-    from torch._subclasses import FakeTensorMode
-    from torch.fx.experimental.symbolic_shapes import ShapeEnv
+    from torch._guards import TracingContext, tracing  # these take a second
+    from torch._inductor.compile_fx import compile_fx_forward, create_compiler_config_extra
+    from torch._inductor.virtualized import V
 
     from paramsearch.train.kernels import built_together
 
-    fakes = FakeTensorMode(shape_env=ShapeEnv(), allow_non_fake_inputs=True)
-    examples = [fakes.from_tensor(leaf, static_shapes=True) for leaf in leaves]
-    with built_together():
-        return cast(Any, torch._inductor).compile(graph, examples)
+    (outputs,) = next(iter(reversed(graph.graph.nodes))).args
+    counts = (len(cast(list[Any], outputs)), len(fakes))
+    extra = create_compiler_config_extra(graph)
+    with built_together(), tracing(TracingContext(mode)), V.set_fake_mode(mode):
+        code = compile_fx_forward(graph, fakes, *counts, extra, is_inference=True)
+    return lambda *values: cast(Any, code)(list(values))
 
 
 def _inputs(live: Live, batch: Batch, factor: Tensor) -> dict[str, Any]:
