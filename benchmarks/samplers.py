@@ -65,11 +65,13 @@ WARM = "solve + "
 SHIPPED = "search"
 JUDGES = range(900, 916)
 """Seeds on which incumbents are judged; a repetition uses the first of its own thousand."""
-WAYS = {  # way -> member-steps that it may spend; the last generation may go beyond
-    SHIPPED: math.inf,
-    **dict.fromkeys((WARM + name for name in (*NEVERGRAD, "tpe")), 25_000),
-    **dict.fromkeys((*NEVERGRAD, "random", "tpe"), 160_000),
-}
+WAYS = (SHIPPED, *(WARM + name for name in (*NEVERGRAD, "tpe")), *NEVERGRAD, "random", "tpe")
+ENDS = 160_000
+"""Member-steps that a sampler may spend alone; the last generation may go beyond."""
+
+WARM_ENDS = 25_000
+"""The same behind the solver."""
+
 USUAL = (SHIPPED, "LargeDiagCMA", "random", "tpe")
 Row = tuple[int, int, float, Point]
 """After a generation: candidates, member-steps, the score of the incumbent, and its point."""
@@ -133,9 +135,9 @@ class Repetition:
         ledger = Ledger(self.place.evaluator, self.store)
         return ledger.solution(self.place.encoding, self.settings.solve_seeds())
 
-    def run(self, way: str) -> list[Row]:
-        """Search in one way."""
-        return self._shipped() if way == SHIPPED else self._sampled(way)
+    def run(self, way: str, ends: float) -> list[Row]:
+        """Search in one way; a sampler may spend so many member-steps."""
+        return self._shipped() if way == SHIPPED else self._sampled(way, ends)
 
     def _shipped(self) -> list[Row]:
         """Search as ``paramsearch search`` does, up to the end of its climb."""
@@ -161,7 +163,7 @@ class Repetition:
         end = driver.climbed(tried)
         return [*rows, (ledger.trials, steps(), 0.0, end)]
 
-    def _sampled(self, way: str) -> list[Row]:
+    def _sampled(self, way: str, ends: float) -> list[Row]:
         """Ask one sampler for candidates until the member-steps are spent."""
         place, settings = self.place, self.settings
         solving, points = self.solved if way.startswith(WARM) else (0, [])
@@ -177,7 +179,7 @@ class Repetition:
         race = Race(ledger, place.objective.stages, settings.search_seeds())
         rows, seen = list[Row](), set[Point]()
         best, steps, stale = (math.inf, place.start), 0, 0
-        while stale < STALE and steps < WAYS[way]:
+        while stale < STALE and steps < (WARM_ENDS if way.startswith(WARM) else ends):
             asked = proposer.ask(GENERATION)
             heats = race.run([place.encoding.rule(point, way) for point in asked], len(rows))
             proposer.tell([heat.told for heat in heats])
@@ -237,6 +239,7 @@ def main() -> None:
     parser.add_argument("cells", nargs="*", help="starts of names; default: all")
     parser.add_argument("--ways", nargs="*", choices=WAYS, default=USUAL, metavar="WAY")
     parser.add_argument("--seeds", type=int, default=3, help="repetitions")
+    parser.add_argument("--ends", type=float, default=ENDS, help="member-steps of a sampler alone")
     parser.add_argument("--out", type=Path, default=Path("runs/samplers"))
     asked = parser.parse_args()
     for name in CELLS:
@@ -250,7 +253,7 @@ def main() -> None:
             path = folder / f"{way.replace(' ', '')}-{seed}.json"
             if not path.exists():
                 print(f"{name}, {way}, seed {seed} ...", file=sys.stderr)
-                path.write_text(json.dumps(place.repeat(seed).run(way)))
+                path.write_text(json.dumps(place.repeat(seed).run(way, asked.ends)))
             rows = [(*row, tuple(point)) for *row, point in json.loads(path.read_text())]
             runs.setdefault(way, []).append(rows)
         Console(width=150).print(tabled(name, place, runs))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """What is usual. Rounds are of neighbours: two for each free exponent.
+    """What is usual. Rounds are of neighbours, two for each exponent, in climbs with joint steps.
 
     Attributes:
         passed: Share of the candidates of a stage that go on to the next.
@@ -39,11 +39,11 @@ BEHIND_SOLVER = Habits(
 
 COLD = Habits(
     passed=0.5,  # 0.06 to 0.5
-    moves=2.3,  # 1.8 to 3.0; once 8, as many as are allowed (resmlp)
-    hopeful=0.22,  # 0.2 to 0.3
-    tied=2.1,  # 1.6 to 3.0
-    snapped=0.7,  # 0.4 to 1.1
-    moves_by_loss=2.4,  # 2.1 to 3.2
-    tied_by_loss=4.3,  # 3.9 to 5.3
+    moves=3.2,  # 1.5 to 5.5 (resmlp)
+    hopeful=0.13,  # 0.09 to 0.16
+    tied=1.9,  # 1.3 to 3.2
+    snapped=0.7,  # 0.3 to 1.1
+    moves_by_loss=2.5,  # 1.5 to 4.7 (resmlp)
+    tied_by_loss=4.3,  # 3.3 to 4.9
 )
 """Without it: five short searches of mlp and resmlp over two scales."""

@@ -20,6 +20,7 @@ from paramsearch.discovery.rounds import Plan, Population, Round, plan_of
 from paramsearch.discovery.settings import SearchSettings
 from paramsearch.discovery.solver.gauss_newton import DAMPINGS, JACOBIANS, ROUNDS
 from paramsearch.discovery.solver.refine import ROUNDS as REFINED
+from paramsearch.discovery.staged import GO_ON
 from paramsearch.score.objective import Objective
 
 SOLVED = (1.5, 4.0)
@@ -60,13 +61,13 @@ def expected(
         trials = min(trials, settings.generation * (1 + settings.patient))
 
     def polished(why: str, rules: int, times: float) -> list[Round]:
-        return _staged(objective, Round(why, rules, final, times), usual.hopeful)
+        return _staged(objective, Round(why, rules, final, times), usual.hopeful, most=GO_ON)
 
     rounds = [
         *_explored(settings, objective, counts, trials, usual.passed),
         Round("polish", 1, final),
         *polished("polish", min(trials, FINALISTS), 1.0),
-        *polished("polish", near, min(usual.moves, settings.polish_rounds)),
+        *polished("polish", near + JOINT, min(usual.moves, settings.polish_rounds)),
         *polished("interval", near, usual.tied),
         Round("snap", len(counts), final, usual.snapped),
         Round("confirm", 2 * settings.solve, final, WALKED),
@@ -76,7 +77,7 @@ def expected(
         tied = usual.tied_by_loss * (settings.prefer != "limit")
         rounds += [
             Round("loss", FINALISTS, final, stage=STAGE),
-            Round("loss", near, final, usual.moves_by_loss, STAGE),
+            Round("loss", near + JOINT, final, usual.moves_by_loss, STAGE),
             Round("interval", near, final, tied, STAGE),
         ]
     plan = plan_of(rounds, objective, _probings(settings, counts, *SOLVED))
@@ -151,8 +152,14 @@ def _explored(
     return rounds
 
 
-def _staged(objective: Objective, last: Round, passed: float, fewer: bool = False) -> list[Round]:
-    """Give a round with the stages before it; a share of the candidates goes on from each.
+def _staged(
+    objective: Objective,
+    last: Round,
+    passed: float,
+    fewer: bool = False,
+    most: float = math.inf,
+) -> list[Round]:
+    """Give a round with the stages before it; a share of the candidates goes on, so many at most.
 
     Stages have ``fewer`` seeds where they say so in the race, not in the polish.
     """
@@ -161,7 +168,7 @@ def _staged(objective: Objective, last: Round, passed: float, fewer: bool = Fals
     for stage in objective.stages:
         seeds = (fewer and stage.seeds) or last.seeds
         rounds.append(Round(stage.name, math.ceil(left), seeds, last.times, stage, after))
-        left *= passed
+        left = min(left * passed, most)
         after = (*after, stage) if seeds == last.seeds else after
     return [*rounds, replace(last, rules=math.ceil(left), after=after)]
 
