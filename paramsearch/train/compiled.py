@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from inspect import signature
 from typing import Any, cast
 
 import torch
@@ -96,18 +97,30 @@ def _compile(graph: GraphModule, mode: FakeTensorMode, fakes: Sequence[Tensor]) 
 
     ``torch.compile`` would trace it twice more, and check at every step what cannot change.
     """
-    from torch._guards import TracingContext, tracing  # these take a second
-    from torch._inductor.compile_fx import compile_fx_forward, create_compiler_config_extra
+    import torch._inductor  # these take a second
+    from torch._guards import TracingContext, tracing
     from torch._inductor.virtualized import V
 
     from paramsearch.train.kernels import built_together
 
+    with built_together():
+        try:
+            with tracing(TracingContext(mode)), V.set_fake_mode(mode):
+                code = _lowered(graph, fakes)
+        except (AttributeError, ImportError, TypeError):  # another torch; it traces once more
+            return cast(Any, torch._inductor).compile(graph, list(fakes))
+    return lambda *values: code(list(values))
+
+
+def _lowered(graph: GraphModule, fakes: Sequence[Tensor]) -> Any:
+    """Compile a trace by the part of torch's compiler that comes after tracing."""
+    from torch._inductor import compile_fx, config
+
+    extra: Any = compile_fx.create_compiler_config_extra
+    about = config if "config" in signature(extra).parameters else graph
     (outputs,) = next(iter(reversed(graph.graph.nodes))).args
     counts = (len(cast(list[Any], outputs)), len(fakes))
-    extra = create_compiler_config_extra(graph)
-    with built_together(), tracing(TracingContext(mode)), V.set_fake_mode(mode):
-        code = compile_fx_forward(graph, fakes, *counts, extra, is_inference=True)
-    return lambda *values: cast(Any, code)(list(values))
+    return compile_fx.compile_fx_forward(graph, fakes, *counts, extra(about), is_inference=True)
 
 
 def _inputs(live: Live, batch: Batch, factor: Tensor) -> dict[str, Any]:
