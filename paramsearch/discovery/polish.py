@@ -3,11 +3,11 @@
 All comparisons are paired: the same seeds for every candidate, so that what the seeds share
 cancels. With ``d`` the per-seed differences of two scores over n seeds, one candidate is better
 when ``mean(d) < -2 se(d)``, where ``se(d) = std(d) / sqrt(n)``: with one standard error, some of
-the many neighbours of a point are better by chance alone, and the climb wanders. Of the few points
-that were foretold to be better, one is enough. One is tied with
-the best when ``mean(d) <= max(spread, min(se(d), 2 spread))``, where ``spread`` is the standard
-error of the best one's own score: the bound by 2 spread is there because a candidate that fails
-with a single seed has ``mean(d) = se(d)`` however large the failure is.
+the many neighbours of a point are better by chance alone, and the climb wanders; for the few points
+that were foretold to be better, one is enough. A candidate is tied with the best when ``mean(d) <=
+max(spread, min(se(d), 2 spread))``, where ``spread`` is the standard error of the best one's own
+score: the bound by 2 spread is there because a candidate that fails with a single seed has
+``mean(d) = se(d)`` however large the failure is.
 """
 
 import statistics
