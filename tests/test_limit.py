@@ -44,10 +44,11 @@ def test_a_spread_that_reaches_over_the_threshold_leaves_it_open():
     assert limit_of(evaluation(hidden=-0.6, noise=(0.1, -0.1))).label == "lazy"
 
 
-@pytest.mark.parametrize("slope", [-0.5, 0.5, -0.125])
-def test_features_hold_to_where_their_change_is_a_quarter_or_fourfold(slope):
+@pytest.mark.parametrize(("slope", "factor"), [(-0.5, 4), (0.5, 2), (-0.125, 4), (0.125, 2)])
+def test_features_hold_to_where_their_change_is_a_quarter_or_twofold(slope, factor):
     limit = limit_of(evaluation(hidden=slope, noise=(0.0,)))
-    assert limit.holds_to == pytest.approx(4 ** (1 / abs(slope)))
+    assert limit.holds_to == pytest.approx(factor ** (1 / abs(slope)))
+    assert limit.ends_by == ("freeze to a quarter" if slope < 0 else "grow twofold")
     assert limit.holds_at(limit.holds_to * 0.99) and not limit.holds_at(limit.holds_to * 1.01)
 
 

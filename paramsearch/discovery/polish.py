@@ -80,14 +80,15 @@ def climb(
 
     The first of the starts is held against the others. Each round measures every neighbour one step
     away as one population, then points that take several of these steps and are foretold to be
-    lower, and moves to the best of all.
+    lower, and moves to the best of all. Where slopes do not count, that is the one point which
+    takes all improving steps at once.
 
     Args:
         measure: Evaluates points on common seeds.
         counts: Grid sizes.
         starts: Points to choose the beginning from, the likeliest first.
         rounds: Moves at most.
-        weight: Of the mean absolute probe slope in the score.
+        weight: Of the mean absolute probe slope in the score; 0 if that does not count.
 
     Returns:
         The point reached and its evaluation.
@@ -101,7 +102,8 @@ def climb(
         near = [p for p in near if _inside(p, counts)]
         found = dict(zip(near, measure(near, "polish", number, point), strict=True))
         better = {p: e for p, e in found.items() if e.stage == best.stage and is_better(e, best)}
-        joint = foretold(point, best, found, weight, JOINT)
+        # Without slopes to foretell from, losses that fall by chance would only be added up.
+        joint = foretold(point, best, found if weight else better, weight, JOINT if weight else 1)
         rival = min(better, key=lambda p: _mean(better[p]), default=point)
         further = zip(joint, measure(joint, "polish", number, rival), strict=True)
         better |= {p: e for p, e in further if e.stage == best.stage and _looks_better(e, best)}

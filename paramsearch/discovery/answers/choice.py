@@ -158,13 +158,11 @@ def fate_of(entry: Entry, target: float) -> str:
     if limit.diverged:
         return "it diverges at a scale of the search"
     slow, fast = limit.slowest, limit.fastest
-    freezes = -slow.low >= fast.high
-    worst = slow if freezes else fast
+    worst = slow if limit.ends_by == "freeze to a quarter" else fast
     change = f"its {worst.group} {worst.what} goes like {worst}"
     if limit.holds_at(target):
         return f"{change}, which holds up to ratio {target:g}"
-    what = "freeze to a quarter" if freezes else "grow fourfold"
-    return f"{change} and may {what} by ratio {limit.holds_to:.0f}, before {target:g}"
+    return f"{change} and may {limit.ends_by} by ratio {limit.holds_to:.0f}, before {target:g}"
 
 
 def _name(entry: Entry, otherwise: str) -> str:
