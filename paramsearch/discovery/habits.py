@@ -43,7 +43,7 @@ COLD = Habits(
     hopeful=0.13,  # 0.09 to 0.16
     tied=1.9,  # 1.3 to 3.2
     snapped=0.7,  # 0.3 to 1.1
-    moves_by_loss=2.5,  # 1.5 to 4.7 (resmlp)
+    moves_by_loss=2.4,  # 2.1 to 3.2
     tied_by_loss=4.3,  # 3.3 to 4.9
 )
 """Without it: five short searches of mlp and resmlp over two scales."""

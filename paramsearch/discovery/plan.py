@@ -77,7 +77,7 @@ def expected(
         tied = usual.tied_by_loss * (settings.prefer != "limit")
         rounds += [
             Round("loss", FINALISTS, final, stage=STAGE),
-            Round("loss", near + JOINT, final, usual.moves_by_loss, STAGE),
+            Round("loss", near + 1, final, usual.moves_by_loss, STAGE),
             Round("interval", near, final, tied, STAGE),
         ]
     plan = plan_of(rounds, objective, _probings(settings, counts, *SOLVED))
@@ -115,7 +115,7 @@ def at_most(
         Round("baseline", baselines, final),
     ]
     if answers(objective):
-        moves = 2 * CLIMBED * (2 * free + JOINT) + intervals + 2 * free
+        moves = 2 * CLIMBED * (2 * free + 1) + intervals + 2 * free
         compared = min(FINALISTS + moves, math.prod(counts))
         rounds.append(Round("loss", compared, final, stage=STAGE))
     grid = objective.fidelity.lr.model_copy(update={"mode": "dense"})
