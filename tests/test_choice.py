@@ -50,6 +50,13 @@ def test_where_all_freeze_loss_decides_between_what_cannot_be_told_apart(slope, 
     assert ("cannot be told in limit behaviour" in choice.reason) == (name == "b")
 
 
+@pytest.mark.parametrize(("slope", "name"), [(0.34, "b"), (0.5, "a")])
+def test_growth_does_not_pass_for_scatter(slope, name):
+    wide = (0.15, -0.15, 0.15, -0.15)
+    choice = choose(front_of(a=(0.0, 0.3), b=evaluation(-0.5, slope, noise=wide)))
+    assert choice.recommended.name == name
+
+
 def test_a_lazy_rule_does_not_hold_to_the_default_target():
     choice = choose(front_of(lazy=evaluation(0.0, -0.2505, noise=(0.0, 0.0))))
     assert choice.recommended.limit.label == "lazy"

@@ -90,10 +90,13 @@ def choose(found: Front, prefer: str | None = None, target_ratio: float | None =
 
 
 def nearest(found: Front) -> list[Entry]:
-    """List the front's rules that depart as little as the limit end, as far as seeds can tell."""
-    least = found.limit.limit.departure
-    apart = [(e, gap(e.limit.departure, least).word(SLOPE_FLOOR)) for e in found.members]
-    return [entry for entry, word in apart if word == "tied"]
+    """List the front's rules that depart as little as the limit end, as far as seeds can tell.
+
+    Growth beyond that of the limit end does not pass for scatter: it does more harm than decay.
+    """
+    least, growth = found.limit.limit.departure, found.limit.limit.fastest.size.mean
+    calm = [e for e in found.members if e.limit.fastest.size.mean <= growth + SLOPE_FLOOR]
+    return [e for e in calm if gap(e.limit.departure, least).word(SLOPE_FLOOR) == "tied"]
 
 
 def _rivals(found: Front, holding: Sequence[Entry]) -> tuple[Entry, ...]:
