@@ -56,6 +56,7 @@ def expected(
         trials: Candidates that the sampler proposes.
     """
     near, final = 2 * len(counts), settings.polish_seeds
+    around = near + (JOINT if objective.weights.probe_slopes else 1)
     usual = BEHIND_SOLVER if settings.solve else COLD
     if settings.patient is not None:  # the first generation, behind the solver's, finds the best
         trials = min(trials, settings.generation * (1 + settings.patient))
@@ -67,7 +68,7 @@ def expected(
         *_explored(settings, objective, counts, trials, usual.passed),
         Round("polish", 1, final),
         *polished("polish", min(trials, FINALISTS), 1.0),
-        *polished("polish", near + JOINT, min(usual.moves, settings.polish_rounds)),
+        *polished("polish", around, min(usual.moves, settings.polish_rounds)),
         *polished("interval", near, usual.tied),
         Round("snap", len(counts), final, usual.snapped),
         Round("confirm", 2 * settings.solve, final, WALKED),
