@@ -90,6 +90,12 @@ def test_slopes_are_the_powers_of_the_ratio(power: float) -> None:
     np.testing.assert_allclose(probe_slopes(curves)["feature_change/hidden"], power, atol=1e-12)
 
 
+def test_where_a_stage_measured_losses_alone_there_are_no_slopes() -> None:
+    """The base, which all rules share, has its probes nevertheless."""
+    curves = [measured(1.0, probes={"feature_change/hidden": 1.0}), measured(2.0)]
+    assert probe_slopes(curves) == {}
+
+
 def test_a_negative_or_vanishing_probe_has_the_worst_slope() -> None:
     curves = [measured(m, probes={"update_share/hidden": 2 - m}) for m in (1.0, 2.0, 4.0)]
     np.testing.assert_allclose(probe_slopes(curves)["update_share/hidden"], -4.0)

@@ -87,3 +87,12 @@ def test_many_exponents_are_searched_by_the_most_promising_sets():
     steps = [(k, s) for k in range(size) for s in (-1, 1)]
     near = {q: read(q) for q in (tuple(s * (j == k) for j in range(size)) for k, s in steps)}
     assert foretold(point, read(point), near, 1.0, 1) == [(1,) * 4 + (0,) * 8]
+
+
+def test_neighbours_that_stopped_before_their_probes_tell_nothing():
+    """A first stage may measure losses alone."""
+    here, near = around((3, 3, 3), 1.0, 0)
+    bare = {p: Evaluation(e.score, 0.0, e.per_seed, {}, []) for p, e in near.items() if p[0] != 3}
+    rest = {p: e for p, e in near.items() if p not in bare}
+    assert foretold((3, 3, 3), here, bare | rest, 1.0, 9) == foretold((3, 3, 3), here, rest, 1.0, 9)
+    assert foretold((3, 3, 3), here, bare, 1.0, 9) == []

@@ -12,7 +12,7 @@ Around the ends of recorded climbs (resmlp, mlp, uv) what this foretells to be l
 nothing was and the end was the best rule known.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -43,7 +43,7 @@ def foretold(
     Args:
         point: Where the steps begin.
         here: Its evaluation.
-        near: Its neighbours, each with one exponent moved.
+        near: Its neighbours, each with one exponent moved; those without probes tell nothing.
         weight: w, of the mean absolute slope in the score.
         count: How many to give at most.
 
@@ -58,8 +58,8 @@ def foretold(
         >>> foretold((0, 0), read(0, 0), near, 1.0, 4)
         [(-1, 1)]
     """
-    points = list(near)
     names = sorted(here.slopes)
+    points = [p for p, e in near.items() if e.slopes.keys() >= here.slopes.keys()]
     falls = np.array([may_fall(name) for name in names], dtype=bool)
 
     def size(slopes: Array) -> Array:
@@ -84,8 +84,7 @@ def foretold(
             ends = (tuple((np.array(point) + move).tolist()) for move in sets)
             found |= zip(ends, scores[best].tolist(), strict=True)
     now = float(np.mean(here.per_seed))
-    lower: Sequence[Point] = [p for p in sorted(found, key=lambda p: found[p]) if found[p] < now]
-    return list(lower[:count])
+    return [p for p in sorted(found, key=lambda p: found[p]) if found[p] < now][:count]
 
 
 def _extended(sets: Array, parts: _Parts, moves: Array, steps: _Parts) -> tuple[Array, _Parts]:

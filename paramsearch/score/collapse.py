@@ -113,6 +113,8 @@ def probe_slopes(curves: Sequence[Measured]) -> dict[str, Array]:
     weights = (x - x.mean()) / np.square(x - x.mean()).sum()
     slopes: dict[str, Array] = {}
     for name in curves[0].probes:
+        if any(name not in c.probes for c in curves):  # a stage that measures losses alone
+            continue
         values = np.stack([c.probes[name] for c in curves])  # (scales, seeds)
         good = np.isfinite(values) & (values > 0)
         slope = np.clip(
