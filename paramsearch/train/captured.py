@@ -1,42 +1,44 @@
 """A step recorded as a CUDA graph, so that small models do not wait for kernel launches."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from paramsearch.tasks.task import Batch
-from paramsearch.train.step import Live
 
 _WARM_UP = 3  # steps on a side stream before recording, as torch's documentation asks
 
 
 def capture(
-    step: Callable[[Live, Batch, Tensor], Tensor], live: Live, batch: Batch, factor: Tensor
+    step: Callable[[Batch, Tensor], Tensor],
+    changed: Sequence[Tensor],
+    batch: Batch,
+    factor: Tensor,
 ) -> Callable[[Batch, Tensor], Tensor]:
-    """Record a step of members on a GPU, to be played back with other batches.
+    """Record a step on a GPU, to be played back with other batches.
 
     Args:
         step: Makes a step in place and gives the losses before it.
-        live: The members; afterwards as before, and changed in place by every call of the result.
+        changed: What it changes; afterwards as before, and changed by every call of the result.
         batch: A batch like those to come.
         factor: The schedule's factor, a tensor without dimensions on the GPU.
 
     Returns:
         Makes a step with a batch and a factor; gives the losses in memory of their own.
     """
-    device, changed = live.state.step.device, live.changing()
+    device = factor.device
     saved = [tensor.clone() for tensor in changed]
     inputs = (batch[0].clone(), batch[1].clone(), factor.clone())
     side = torch.cuda.Stream(device)
     side.wait_stream(torch.cuda.current_stream(device))
     with torch.cuda.stream(side):
         for _ in range(_WARM_UP):
-            step(live, inputs[:2], inputs[2])
+            step(inputs[:2], inputs[2])
     torch.cuda.current_stream(device).wait_stream(side)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
-        losses = step(live, inputs[:2], inputs[2])
+        losses = step(inputs[:2], inputs[2])
     for tensor, value in zip(changed, saved, strict=True):
         tensor.copy_(value)
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from paramsearch.tasks.task import Batch
 from paramsearch.train.captured import capture
-from paramsearch.train.compiled import Stepping
+from paramsearch.train.compiled import Program, Stepping
 from paramsearch.train.outcome import Outcome, outcome
 from paramsearch.train.population import Stack
 from paramsearch.train.probe import Moment
@@ -24,7 +24,7 @@ def train_chunk(
     step: Step,
     stack: Stack,
     factors: Sequence[float],
-    program: Stepping | None = None,
+    program: Program | None = None,
     on_step: Callable[[], None] | None = None,
 ) -> Outcome:
     """Train members side by side.
@@ -33,7 +33,8 @@ def train_chunk(
         step: What a step is.
         stack: The members at their start; changed in place.
         factors: The schedule's factor of each step.
-        program: The compiled step for this number of members; None runs operation by operation.
+        program: Gives the compiled step of members of this number; None runs operation by
+            operation.
         on_step: Called after every step.
 
     Returns:
@@ -47,7 +48,7 @@ class _Chunk:
     """Members under way, and what is known about them."""
 
     def __init__(
-        self, step: Step, stack: Stack, factors: Sequence[float], program: Stepping | None
+        self, step: Step, stack: Stack, factors: Sequence[float], program: Program | None
     ) -> None:
         self._step = step
         self._program = program
@@ -63,7 +64,7 @@ class _Chunk:
             device=device,
         )
         self._rows = torch.arange(self._live.count, device=device)
-        self._replay: Callable[[Batch, Tensor], Tensor] | None = None
+        self._stepping: Stepping | None = None
 
     def train(self, on_step: Callable[[], None] | None) -> Outcome:
         steps, probes = len(self._factors), self._step.probes
@@ -91,24 +92,24 @@ class _Chunk:
         self._losses[self._rows, number] = losses
 
     def _fast(self, batch: Batch, factor: Tensor) -> Tensor:
-        if self._records:
-            if self._replay is None:
-                self._replay = capture(self._stay, self._live, batch, factor)
-            return self._replay(batch, factor)
-        if self._program is not None:
-            return self._program(self._live, batch, factor)
-        return self._step(self._live, batch, factor)
+        if self._stepping is None:
+            self._stepping = self._made(batch, factor)
+        return self._stepping(batch, factor)
+
+    def _made(self, batch: Batch, factor: Tensor) -> Stepping:
+        """Give the step of the members as they now lie in memory."""
+        step = self._slow if self._program is None else self._program(self._live)
+        return capture(step, self._live.changing(), batch, factor) if self._records else step
+
+    def _slow(self, batch: Batch, factor: Tensor) -> Tensor:
+        if not self._records:
+            return self._step(self._live, batch, factor)
+        return in_place(self._live, lambda live: self._step(live, batch, factor))
 
     @property
     def _records(self) -> bool:
         """Whether steps are played back from a recording."""
         return self._workload.device.type == "cuda" and self._step.optimizer.steady
-
-    def _stay(self, live: Live, batch: Batch, factor: Tensor) -> Tensor:
-        """Make a step that leaves every tensor where it is, as a recording needs it."""
-        if self._program is not None:
-            return self._program(live, batch, factor)
-        return in_place(live, lambda members: self._step(members, batch, factor))
 
     def _look(self, live: Live, number: int, batch: Batch, factor: Tensor) -> Tensor:
         """Make one step slowly, so that probes see gradient and update apart."""
@@ -146,4 +147,4 @@ class _Chunk:
         rows = alive.nonzero().flatten()
         self._live = keep(self._live, rows)
         self._rows = self._rows[rows]
-        self._program = self._replay = None
+        self._program = self._stepping = None

@@ -27,9 +27,10 @@ GPU_SHARE = 0.4
 FLOPS, BANDWIDTH = 1e11, 1.6e10
 """What an eager step reaches on two ordinary cores, in operations and bytes per second."""
 
-COMPILE_LEAST, COMPILE_EACH = 1.0, 0.0145
+COMPILE_LEAST, COMPILE_EACH = 1.0, 0.005
 """What compiling a step takes, cold, on two ordinary cores: seconds at least, and for each of its
-operations. With 242 of them 3.8 to 5.0 s (mlp), 792 12.5 to 13.9 (gpt)."""
+operations. With 91 of them 0.9 s (uv), 242 1.7 to 2.0 (mlp), 792 4.7 to 5.2 (gpt); but 383 4.4
+(convnet), 1036 3.2 (resmlp)."""
 
 GAIN = 0.4
 """Share of an eager step's time that compiling saves: 0 to 0.38 (gpt), 0.4 (convnet), 0.5 to 0.7
@@ -133,7 +134,7 @@ def compile_seconds(cost: Cost) -> float:
 
     Example:
         >>> [round(compile_seconds(Cost(1, 1, 1, 0, operations=n)), 1) for n in (100, 500)]
-        [2.5, 8.2]
+        [1.5, 3.5]
     """
     return COMPILE_LEAST + COMPILE_EACH * cost.operations
 
@@ -149,7 +150,7 @@ def compiling_pays(cost: Cost, member_steps: float) -> bool:
 
     Example:
         >>> small = Cost(flops=1.3e6, traffic=9e5, member_bytes=3e5, shared_bytes=0, operations=252)
-        >>> compiling_pays(small, 40_000), compiling_pays(small, 4_000_000)
+        >>> compiling_pays(small, 20_000), compiling_pays(small, 2_000_000)
         (False, True)
     """
     return SPARED * cost.traffic / BANDWIDTH * member_steps > compile_seconds(cost)

@@ -10,7 +10,7 @@ from paramsearch.errors import ParamsearchError
 from paramsearch.rules.neutral import neutral
 from paramsearch.rules.rule import Rule
 from paramsearch.train.chunk import train_chunk
-from paramsearch.train.compiled import Stepping, compile_step
+from paramsearch.train.compiled import Program, compile_step
 from paramsearch.train.cost import Cost, chunk_size, compiling_pays, measure
 from paramsearch.train.optimizers.interface import Optimizer
 from paramsearch.train.optimizers.table import optimizer_entry
@@ -212,7 +212,7 @@ class _Population:
         found = train_chunk(step, stack, self._factors, program, on_step)
         return found if not padding else _first(found, len(members))
 
-    def _program(self, step: Step, stack: Stack) -> Stepping | None:
+    def _program(self, step: Step, stack: Stack) -> Program | None:
         """Give the compiled step for members laid out like these, made once for the workload."""
         count = len(next(iter(stack.params.values())))
         kinds = tuple(type(probe) for probe in step.probes)

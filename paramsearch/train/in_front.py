@@ -27,4 +27,6 @@ def in_front(
 def _moved(value: Tensor | None, dim: int | None, members: int) -> Tensor | None:
     if value is None:
         return None
-    return value.expand(members, *value.shape) if dim is None else value.movedim(dim, 0)
+    if dim is None:
+        return value.expand(members, *value.shape)
+    return value.movedim(dim, 0) if dim else value

@@ -39,7 +39,7 @@ class Linear(Function):
     @staticmethod
     def forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """Compute it for one member, or all."""
-        product = x @ weight.mT
+        product = _product(x, weight.mT)
         return product if bias is None else product.add_(bias.unsqueeze(-2))
 
     @staticmethod
@@ -53,8 +53,8 @@ class Linear(Function):
         x, weight = ctx.saved_tensors
         (grad,), (by_x, by_weight, by_bias) = grads, ctx.needs_input_grad
         return (
-            grad @ weight if by_x else None,
-            grad.mT @ x if by_weight else None,
+            _product(grad, weight) if by_x else None,
+            _product(grad.mT, x) if by_weight else None,
             grad.sum(-2) if by_bias else None,
         )
 
@@ -62,3 +62,8 @@ class Linear(Function):
     def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Tensor, int]:
         """Lay members out in front, also of what all have in common."""
         return _apply(*in_front(args, in_dims, info.batch_size)), 0
+
+
+def _product(left: Tensor, right: Tensor) -> Tensor:
+    """Multiply matrices; ``@`` of all members' is one operation too, but traced as seven."""
+    return torch.bmm(left, right) if left.ndim == 3 else left @ right

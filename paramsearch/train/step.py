@@ -13,6 +13,7 @@ from paramsearch.train.clip import clip
 from paramsearch.train.optimizers.interface import Hyper, Optimizer, State, Tensors
 from paramsearch.train.population import Stack, effective
 from paramsearch.train.probe import Probe
+from paramsearch.train.wide import Groups, apart, joined
 from paramsearch.train.workload import Workload
 
 
@@ -112,19 +113,21 @@ class Step:
             batch: The training batch.
             factor: The schedule's, a tensor without dimensions.
         """
-        grads, losses = self._gradients(live, batch)
+        grads, losses = self._gradients(live.stack.params, live.stack.multipliers, batch)
         hyper = self._hyper(live, factor)
         updates, state = self.optimizer.update(grads, live.state, live.stack.params, hyper)
         return Change(losses, grads, updates, state)
 
-    def _gradients(self, live: Live, batch: Batch) -> tuple[Tensors, Tensor]:
+    def _gradients(
+        self, params: Tensors, multipliers: Tensors, batch: Batch
+    ) -> tuple[Tensors, Tensor]:
         """Give the clipped gradients of all members, and their losses."""
 
         def loss(params: Tensors, multipliers: Tensors, batch: Batch) -> Tensor:
             return self.workload.loss(effective(params, multipliers), batch)
 
         gradients = self.workload.backend.gradients(loss, (0, 0, None))
-        grads, losses = gradients(live.stack.params, live.stack.multipliers, batch)
+        grads, losses = gradients(params, multipliers, batch)
         return (grads if self.clip is None else clip(grads, self.clip)), losses
 
     def _hyper(self, live: Live, factor: Tensor) -> Hyper:
@@ -136,19 +139,22 @@ class Step:
 
     def make(self, live: Live, change: Change) -> None:
         """Make the step: the members are changed in place."""
-        live.memories = [
-            probe.add(memory, change.grads, change.updates)
-            for probe, memory in zip(self.probes, live.memories, strict=True)
-        ]
+        self._watch(live, change.grads, change.updates)
         for name, update in change.updates.items():
             live.stack.params[name].add_(update)
         live.state = change.state
+
+    def _watch(self, live: Live, grads: Tensors, updates: Tensors) -> None:
+        live.memories = [
+            probe.add(memory, grads, updates)
+            for probe, memory in zip(self.probes, live.memories, strict=True)
+        ]
 
     def __call__(self, live: Live, batch: Batch, factor: Tensor) -> Tensor:
         """Work out a step and make it; gives the losses before it, (members,)."""
         if self.probes or not self.optimizer.pure:
             return self.at_once(live, batch, factor)
-        grads, losses = self._gradients(live, batch)
+        grads, losses = self._gradients(live.stack.params, live.stack.multipliers, batch)
         hyper = self._hyper(live, factor)
         steps = live.state.step
         for name, param in live.stack.params.items():  # gradients go as they are used up
@@ -158,14 +164,30 @@ class Step:
         return losses
 
     def at_once(self, live: Live, batch: Batch, factor: Tensor) -> Tensor:
-        """Make the same step with the updates of all tensors worked out together.
-
-        A compiler puts them in an order of its own, and need not see what they share anew for
-        every tensor.
-        """
+        """Make the same step with the updates of all tensors worked out together."""
         change = self.change(live, batch, factor)
         self.make(live, change)
         return change.losses
+
+    def wide(self, live: Live, groups: Groups, batch: Batch, factor: Tensor) -> Tensor:
+        """Make the same step of members whose tensors of one shape lie end to end.
+
+        Args:
+            live: The members, all their tensors those of groups but for multipliers and what
+                probes remember.
+            groups: Which tensors are in them.
+            batch: The training batch.
+            factor: The schedule's, a tensor without dimensions.
+        """
+        params = live.stack.params
+        grads, losses = self._gradients(apart(params, groups), live.stack.multipliers, batch)
+        hyper = self._hyper(live, factor)
+        changes, state = self.optimizer.update(joined(grads, groups), live.state, params, hyper)
+        self._watch(live, grads, apart(changes, groups))
+        for name, change in changes.items():
+            params[name].add_(change)
+        live.state = state
+        return losses
 
     def begin(self, stack: Stack) -> Live:
         """Give members that have not made a step; probes have still to start."""

@@ -1,6 +1,6 @@
 """The optimizer interface: a pair of functions on tensors stacked over members."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import NamedTuple
 
 import torch
@@ -42,6 +42,12 @@ class State(NamedTuple):
     step: Tensor
 
 
+def _alike(name: str) -> Hashable:
+    """Tell no tensor from another."""
+    del name
+    return None
+
+
 class Optimizer(NamedTuple):
     """An optimizer as two functions.
 
@@ -54,12 +60,15 @@ class Optimizer(NamedTuple):
             optimizers that keep a memory of their own.
         steady: Whether every update makes the same operations, whatever the values, so that it can
             be compiled or recorded.
+        kind: Tensor name -> what it is to the optimizer: tensors of one shape and one kind are
+            updated alike, so that one may stand for the other.
     """
 
     init: Callable[[Tensors], State]
     update: Callable[[Tensors, State, Tensors, Hyper], tuple[Tensors, State]]
     pure: bool = True
     steady: bool = True
+    kind: Callable[[str], Hashable] = _alike
 
 
 def zeros(params: Tensors) -> Tensors:

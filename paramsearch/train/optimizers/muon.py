@@ -1,6 +1,6 @@
 """Muon: momentum made orthogonal (Jordan et al. 2024; Liu et al. 2025, arXiv 2502.16982)."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from math import sqrt
 
 import torch
@@ -63,14 +63,20 @@ def _muon(tensors: dict[str, TensorInfo], momentum: float) -> Optimizer:
             tensor, lr = tensors[name], hyper.lr[name]
             first = state.slots["first"][name].lerp_(grad, 1 - momentum)
             ahead = as_matrices(grad.lerp(first, momentum), tensor)
-            pace = sqrt(max(1.0, tensor.fan_out / tensor.fan_in))
-            change = orthogonalized(ahead).reshape(grad.shape) * (lr * -pace)
+            change = orthogonalized(ahead).reshape(grad.shape) * (lr * -_pace(tensor))
             if hyper.decays:
                 change.addcmul_(lr * hyper.weight_decay[name], params[name], value=-1)
             updates[name] = change
         return updates, State(state.slots, state.step + 1)
 
-    return Optimizer(init, update)
+    def kind(name: str) -> Hashable:
+        return tensors[name].op == "conv", _pace(tensors[name])
+
+    return Optimizer(init, update, kind=kind)
+
+
+def _pace(tensor: TensorInfo) -> float:
+    return sqrt(max(1.0, tensor.fan_out / tensor.fan_in))
 
 
 def orthogonalized(matrices: Tensor) -> Tensor:

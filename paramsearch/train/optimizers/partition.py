@@ -1,6 +1,6 @@
 """One optimizer made of several: every tensor goes to the one that its label names."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 
 from paramsearch.train.optimizers.interface import Hyper, Optimizer, State, Tensors, no_steps
 
@@ -44,8 +44,11 @@ def partition(label: Callable[[str], str], parts: Mapping[str, Optimizer]) -> Op
     def _of(key: str, tensors: Tensors) -> Tensors:
         return {name: tensor for name, tensor in tensors.items() if label(name) == key}
 
+    def kind(name: str) -> Hashable:
+        return label(name), parts[label(name)].kind(name)
+
     steady = all(part.steady for part in parts.values())
-    return Optimizer(init, update, steady=steady)
+    return Optimizer(init, update, steady=steady, kind=kind)
 
 
 def _merged(states: list[State]) -> dict[str, Tensors]:

@@ -1,6 +1,6 @@
 """SlimAdam: AdamW with second moments averaged over a dimension (arXiv 2503.01843)."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import torch
 
@@ -72,7 +72,10 @@ def slim_adam(tensors: Sequence[TensorInfo], betas: tuple[float, float] = BETAS)
             updates[name] = change
         return updates, State(state.slots, step)
 
-    return Optimizer(init, update)
+    def kind(name: str) -> Hashable:
+        return tuple(dims.get(name, ()))
+
+    return Optimizer(init, update, kind=kind)
 
 
 def averaged(tensor: TensorInfo) -> tuple[int, ...]:

@@ -1,0 +1,74 @@
+"""What torch's compiler need not do for a step: a fifth of its time.
+
+- It looks for hundreds of patterns (attention, convolutions with what follows them, ...) of which a
+  traced step on the CPU has none that it would compute faster.
+- It finds the stride of an index ``c_1 v_1 + ... + c_n v_n`` along a variable by simplifying a
+  difference, where the stride is a coefficient.
+"""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import sympy
+import torch
+
+
+@contextmanager
+def shortcuts(device: torch.device) -> Generator[None, None, None]:
+    """Take them meanwhile; none of them changes what a step computes.
+
+    Args:
+        device: Of the tensors of the step.
+    """
+    import torch._inductor  # takes a second
+
+    inductor = cast(Any, torch._inductor)
+    if device.type != "cpu":
+        yield
+        return
+    with (
+        inductor.config.patch(pattern_matcher=False, joint_graph_constant_folding=False),
+        _linear_strides(),
+    ):
+        yield
+
+
+@contextmanager
+def _linear_strides() -> Generator[None, None, None]:
+    from torch._inductor.codegen import cpp
+
+    module: Any = cpp
+    slow = module.stride_at_vec_range
+
+    def stride(index: Any, variable: Any, vec_length: int | None = None) -> Any:
+        found = coefficient(sympy.sympify(index), variable)
+        return slow(index, variable, vec_length) if found is None else found
+
+    module.stride_at_vec_range = stride
+    try:
+        yield
+    finally:
+        module.stride_at_vec_range = slow
+
+
+def coefficient(index: Any, variable: Any) -> Any:
+    """Give the coefficient of a variable in a linear combination; None if it is none.
+
+    Args:
+        index: A sympy expression.
+        variable: A sympy symbol.
+
+    Example:
+        >>> x, y = sympy.symbols("x y")
+        >>> coefficient(3 * x + y + 1, x), coefficient(y, x), coefficient(x * y, x)
+        (3, 0, None)
+    """
+    found = sympy.Integer(0)
+    for term in sympy.Add.make_args(index):
+        factor, rest = term.as_coeff_Mul()
+        if not factor.is_Integer or not (rest.is_Symbol or rest.is_Integer):
+            return None
+        if rest == variable:
+            found += factor
+    return found
