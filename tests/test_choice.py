@@ -5,7 +5,8 @@ import re
 import pytest
 from fake_limits import evaluation, front_of
 
-from paramsearch.discovery.answers.choice import TARGET, choose
+from paramsearch.discovery.answers.choice import RIVALS, TARGET, choose, decided
+from paramsearch.discovery.answers.front import entries
 from paramsearch.errors import ParamsearchError
 
 PLACES = {"mup": (0.0, 0.0), "between": (-0.1, -0.2), "lazy": (-0.2, -0.5)}
@@ -55,6 +56,36 @@ def test_growth_does_not_pass_for_scatter(slope, name):
     wide = (0.15, -0.15, 0.15, -0.15)
     choice = choose(front_of(a=(0.0, 0.3), b=evaluation(-0.5, slope, noise=wide)))
     assert choice.recommended.name == name
+
+
+WIDE = (0.15, -0.15, 0.15, -0.15)
+OPEN = {"a": (0.0, -0.5), "b": evaluation(-0.01, -0.6, noise=WIDE)}
+AGAIN = [  # losses and slopes on fresh seeds of a, b and c, recommended, said
+    ((0.0, -0.5), (0.01, -0.5), (0.0, -0.5), "a", "On 4 fresh seeds none of 3 rules that cannot"),
+    ((0.0, -0.5), (-0.02, -0.5), (-0.01, -0.5), "b", "its loss is the lowest of 3, 2.0% ± 0.0%"),
+    ((0.0, -0.5), (-0.02, -0.9), (-0.01, -0.5), "c", "its loss is the lowest of 3, 1.0% ± 0.0%"),
+    ((0.0, -0.5), (0.01, -0.5), (-0.02, -0.2), "c", "its loss is the lowest of 3, 2.0% ± 0.0%"),
+]
+
+
+@pytest.mark.parametrize(("a", "b", "c", "name", "said"), AGAIN)
+def test_where_none_holds_fresh_seeds_decide(a, b, c, name, said):
+    found = front_of(**OPEN, c=evaluation(0.02, -0.55, noise=WIDE), far=(-0.3, -1.5))
+    first = choose(found)
+    assert first.recommended.name == "b" and [e.name for e in first.alike] == ["b", "a", "c"]
+    fresh = {"a": a, "b": b, "c": c}
+    evaluated = [(e.name, e.rule, evaluation(*fresh[e.name])) for e in first.alike]
+    again = decided(first, entries(evaluated, [1.0] * 3))
+    assert again.recommended.name == name and said in again.reason
+    assert again.recommended in first.alike
+    assert again.reason.startswith("No rule holds up to ratio 256. On 4 fresh seeds")
+
+
+def test_only_so_many_compete_and_the_limit_end_always_does():
+    names = [f"r{k}" for k in range(2 * RIVALS)]
+    some = {name: evaluation(-0.001 * k, -0.55, noise=WIDE) for k, name in enumerate(names)}
+    first = choose(front_of(a=(0.0, -0.5), **some))
+    assert [e.name for e in first.alike] == [*names[::-1][:RIVALS], "a"]
 
 
 def test_a_lazy_rule_does_not_hold_to_the_default_target():

@@ -181,7 +181,8 @@ class Driver:
             best,
             start,
             [step.point for step in by_loss[:FINALISTS]],
-            self._losses,
+            self._losses_on(self._settings.final_seeds()),
+            self._losses_on(self._settings.deciding_seeds()),
             self._counts,
             self.rule,
             {start: "start", **names},
@@ -242,22 +243,27 @@ class Driver:
         """Give the rule at a grid point, named after what was asked."""
         return self._encoding.rule(point, self._name)
 
-    def _losses(
-        self, points: Sequence[Point], stage: str, number: int, rival: Point | None = None
-    ) -> list[Evaluation]:
-        """Measure loss and probes alone, on the seeds of the polish."""
-        del rival  # there is no cheaper stage
-        rules, seeds = [self.rule(point) for point in points], self._settings.final_seeds()
-        results = self._ledger.measure(rules, seeds, stage, number, STAGE)
-        self._listen(Progress(stage, self._ledger.trials, None, self._best))
-        return [result.evaluation for result in results]
+    def _losses_on(self, seeds: Sequence[int]) -> Measure:
+        """Give what measures loss and probes alone."""
+
+        def measure(
+            points: Sequence[Point], stage: str, number: int, rival: Point | None = None
+        ) -> list[Evaluation]:
+            del rival  # there is no cheaper stage
+            rules = [self.rule(point) for point in points]
+            results = self._ledger.measure(rules, seeds, stage, number, STAGE)
+            self._listen(Progress(stage, self._ledger.trials, None, self._best))
+            return [result.evaluation for result in results]
+
+        return measure
 
     def _by_loss(
         self, points: Sequence[Point], stage: str, number: int, rival: Point | None = None
     ) -> list[Evaluation]:
         """Measure points and score them by their loss alone."""
         del rival  # there is no cheaper stage
-        return [scored_by_loss(each) for each in self._losses(points, stage, number)]
+        losses = self._losses_on(self._settings.final_seeds())
+        return [scored_by_loss(each) for each in losses(points, stage, number)]
 
     def _baselines(self) -> dict[str, Evaluation]:
         """Evaluate the published rules as they are, on the seeds of the polish."""

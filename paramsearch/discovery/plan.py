@@ -32,6 +32,9 @@ WALKED = 0.3
 PARTED = 0.7
 """Share of the searches in which the front has two ends, so that rules are trained longer."""
 
+OPEN = 0.2
+"""Share of the searches in which no rule holds up to the target: two of eleven (convnet, gpt)."""
+
 RATES = 12
 """Learning rates of the base model's curve for longer runs, about."""
 
@@ -80,6 +83,7 @@ def expected(
             Round("loss", FINALISTS, final, stage=STAGE),
             Round("loss", near + 1, final, usual.moves_by_loss, STAGE),
             Round("interval", near, final, tied, STAGE),
+            Round("decide", RIVALS + 1, 4 * final, OPEN * (settings.prefer is None), STAGE),
         ]
     plan = plan_of(rounds, objective, _probings(settings, counts, *SOLVED))
     return _longer(plan, objective, final, PARTED, LONGER)
@@ -119,6 +123,7 @@ def at_most(
         moves = 2 * CLIMBED * (2 * free + 1) + intervals + 2 * free
         compared = min(FINALISTS + moves, math.prod(counts))
         rounds.append(Round("loss", compared, final, stage=STAGE))
+        rounds.append(Round("decide", RIVALS + 1, 4 * final, stage=STAGE))
     grid = objective.fidelity.lr.model_copy(update={"mode": "dense"})
     fidelity = objective.fidelity.model_copy(update={"lr": grid})
     dense = objective.model_copy(update={"fidelity": fidelity})

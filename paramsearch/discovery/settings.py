@@ -163,6 +163,10 @@ class SearchSettings:
         """Give the seeds on which the end of the climb is held against the solver's rule, fresh."""
         return _block(self.seed, self.seeds + (3 + number) * self.polish_seeds, self.polish_seeds)
 
+    def deciding_seeds(self) -> list[int]:
+        """Give the seeds that decide where no rule holds: fresh, and four times as many."""
+        return _block(self.seed, self.seeds + 5 * self.polish_seeds, 4 * self.polish_seeds)
+
     def identity(self) -> dict[str, Any]:
         """Give everything that must agree for a run to be continued, as JSON holds it."""
         files = (("architecture", self.arch), ("space", self.space), ("objective", self.objective))

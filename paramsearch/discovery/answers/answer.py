@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from paramsearch.discovery.answers.choice import Choice, choose
+from paramsearch.discovery.answers.choice import Choice, choose, decided
 from paramsearch.discovery.answers.front import Entry, climb_by_loss, entries, front
 from paramsearch.discovery.answers.later import after, to_train
 from paramsearch.discovery.answers.longer import Longer
@@ -61,6 +61,7 @@ def answer(
     start: Point,
     lowest: Sequence[Point],
     measure: Measure,
+    fresh: Measure,
     counts: Sequence[int],
     rule: Callable[[Point], Rule],
     names: Mapping[Point, str],
@@ -77,6 +78,7 @@ def answer(
         start: Where the search began.
         lowest: Points with the lowest losses on other seeds.
         measure: Evaluates grid points on the common seeds, as ``STAGE`` says.
+        fresh: The same on seeds that nothing else sees.
         counts: Grid sizes.
         rule: Gives the rule at a grid point.
         names: Of the points that have one.
@@ -98,6 +100,10 @@ def answer(
     points = {key_of(rule(point), []): point for point in known}
     favourite = next(entry for entry in every if _key(entry) == key_of(rule(best), []))
     choice = choose(front(every, favourite), prefer, target_ratio)
+    if len(choice.alike) > 1:
+        some = [points[_key(entry)] for entry in choice.alike]
+        again = zip(choice.alike, some, fresh(some, "decide", 0), strict=True)
+        choice = decided(choice, entries([(e.name, rule(p), each) for e, p, each in again]))
     longer = None
     if choice.front.limit != choice.front.loss:
         longer = train(to_train(choice, rule(start)))

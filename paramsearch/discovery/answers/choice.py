@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from paramsearch.discovery.answers.front import SLOPE_FLOOR, Entry, Front, departure, front
@@ -10,7 +10,8 @@ from paramsearch.discovery.answers.wish import TARGET, check_wish
 from paramsearch.discovery.paired import gap
 
 RIVALS = 6
-"""Rules at most that may be recommended after longer runs in place of the first choice."""
+"""Rules at most that may be recommended after longer runs in place of the first choice; or that
+compete on fresh seeds where no rule holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,9 @@ class Choice:
             and have a lower loss than the limit end, those that no other undercuts in loss without
             departing more from the limit, the lowest loss first; empty where the user preferred an
             end.
+        alike: Where no rule holds up to the target, those with the lowest losses among the rules
+            that cannot be told from the limit end in limit behaviour, the lowest first, and the
+            limit end; else empty.
     """
 
     front: Front
@@ -35,6 +39,7 @@ class Choice:
     target_ratio: float
     reason: str
     rivals: tuple[Entry, ...] = ()
+    alike: tuple[Entry, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Give plain data; rules are in the front's."""
@@ -67,8 +72,8 @@ def choose(found: Front, prefer: str | None = None, target_ratio: float | None =
 
     By default it is the one with the lowest loss among those whose features neither freeze nor blow
     up before the target ratio; a rule that is tied with the limit end in loss loses to it. Where no
-    rule holds so far, it is the one with the lowest loss among those of the front that are not
-    known to depart more from the limit than its end.
+    rule holds so far, it is the one with the lowest loss among those that are not known to depart
+    more from the limit than its end: nothing then speaks for that end.
 
     Args:
         found: The front.
@@ -84,19 +89,45 @@ def choose(found: Front, prefer: str | None = None, target_ratio: float | None =
         best = found.limit if prefer == "limit" else found.loss
         return Choice(found, best, prefer, target, _asked(found, prefer, target))
     holding = [e for e in (*found.members, *found.others) if e.limit.holds_at(target)]
-    held = front(holding, found.limit).members if holding else ()
-    best = held[-1] if held else nearest(found)[-1]
+    if not holding:
+        every = [found.limit, *found.members[1:], *found.others]
+        alike = nearest(found.limit, every)
+        reason = _default(found, alike[0], target)
+        kept = [*alike[:RIVALS], *(e for e in alike[RIVALS:] if e == found.limit)]
+        return Choice(found, alike[0], None, target, reason, alike=tuple(kept))
+    best = front(holding, found.limit).members[-1]
     return Choice(found, best, None, target, _default(found, best, target), _rivals(found, holding))
 
 
-def nearest(found: Front) -> list[Entry]:
-    """List the front's rules that depart as little as the limit end, as far as seeds can tell.
+def nearest(limit: Entry, some: Sequence[Entry]) -> list[Entry]:
+    """List the rules that depart as little as the limit end, as far as seeds can tell, by loss.
 
     Growth beyond that of the limit end does not pass for scatter: it does more harm than decay.
     """
-    least, growth = found.limit.limit.departure, found.limit.limit.fastest.size.mean
-    calm = [e for e in found.members if e.limit.fastest.size.mean <= growth + SLOPE_FLOOR]
-    return [e for e in calm if gap(e.limit.departure, least).word(SLOPE_FLOOR) == "tied"]
+    least, growth = limit.limit.departure, limit.limit.fastest.size.mean
+    calm = [e for e in some if e.limit.fastest.size.mean <= growth + SLOPE_FLOOR]
+    near = [e for e in calm if gap(e.limit.departure, least).word(SLOPE_FLOOR) != "higher"]
+    return sorted(near, key=lambda entry: entry.loss.mean)
+
+
+def decided(choice: Choice, again: Sequence[Entry]) -> Choice:
+    """Choose once more between rules that cannot be told from the limit end, on fresh seeds.
+
+    Args:
+        choice: What was recommended, and which rules compete.
+        again: Those rules in their order as measured on seeds on which nothing was chosen.
+    """
+    (limit,) = (e for e, old in zip(again, choice.alike, strict=True) if old == choice.front.limit)
+    best = nearest(limit, again)[0]
+    now = choice.alike[list(again).index(best)]
+    said = f"On {len(best.losses)} fresh seeds"
+    if now == choice.front.limit:
+        reason = f"{said} none of {len(again)} rules that cannot be told from it has a lower loss"
+    else:
+        against = best.against(limit).percent()
+        reason = f"{said} its loss is the lowest of {len(again)}, {against} than the limit end's"
+    reason = f"{_none(choice.target_ratio)}. {reason}: {fate_of(now, choice.target_ratio)}."
+    return replace(choice, recommended=now, reason=reason)
 
 
 def _rivals(found: Front, holding: Sequence[Entry]) -> tuple[Entry, ...]:
@@ -125,7 +156,7 @@ def _default(found: Front, best: Entry, target: float) -> str:
     """Say why this one, and what speaks against the ends that are not."""
     limit, loss = found.limit, found.loss
     if not best.limit.holds_at(target):
-        none = f"No rule holds up to ratio {target:g}"
+        none = _none(target)
         if best == limit:
             return f"{none}, so the limit end is recommended: {fate_of(best, target)}."
         return (
@@ -145,6 +176,10 @@ def _default(found: Front, best: Entry, target: float) -> str:
     if best == limit:
         return f"Its features keep learning; {against}"
     return f"Its loss is {gain} than that of the limit end, and {fate_of(best, target)}; {against}"
+
+
+def _none(target: float) -> str:
+    return f"No rule holds up to ratio {target:g}"
 
 
 def _one(found: Front) -> str:

@@ -8,7 +8,7 @@ that cannot be told from the limit end in that, where no rule holds up to the ta
 
 from dataclasses import replace
 
-from paramsearch.discovery.answers.choice import Choice, fate_of, nearest
+from paramsearch.discovery.answers.choice import Choice, fate_of
 from paramsearch.discovery.answers.front import Entry, departure
 from paramsearch.discovery.answers.longer import LIMIT, Longer
 from paramsearch.rules.rule import Rule
@@ -74,9 +74,7 @@ def _again(choice: Choice, longer: Longer, told: str) -> Choice:
     gaps = {name: longer.against_limit(name) for name in rules}
     before = gaps[_FIRST]
     clear = [name for name, gap in gaps.items() if gap.word() == "lower"]
-    holds = choice.recommended.limit.holds_at(choice.target_ratio)
-    alike = () if holds else nearest(choice.front)
-    near = [n for n, e in rules.items() if e in alike or _departs_no_more(e, limit)]
+    near = [n for n, e in rules.items() if e in choice.alike or _departs_no_more(e, limit)]
     free = [name for name in near if gaps[name].word() == "tied"]
     if clear:
         first = min(clear, key=lambda name: gaps[name].mean)
