@@ -7,7 +7,7 @@ from typing import Any
 
 from paramsearch.discovery.answers.front import SLOPE_FLOOR, Entry, Front, departure, front
 from paramsearch.discovery.answers.wish import TARGET, check_wish
-from paramsearch.discovery.paired import gap
+from paramsearch.discovery.paired import gap, mean_of
 
 RIVALS = 6
 """Rules at most that may be recommended after longer runs in place of the first choice; or that
@@ -28,9 +28,9 @@ class Choice:
             and have a lower loss than the limit end, those that no other undercuts in loss without
             departing more from the limit, the lowest loss first; empty where the user preferred an
             end.
-        alike: Where no rule holds up to the target, those with the lowest losses among the rules
-            that cannot be told from the limit end in limit behaviour, the lowest first, and the
-            limit end; else empty.
+        alike: Where no rule holds up to the target, those with the lowest losses at the largest
+            scale among the rules that cannot be told from the limit end in limit behaviour, the
+            lowest first, and the limit end; else empty.
     """
 
     front: Front
@@ -72,8 +72,8 @@ def choose(found: Front, prefer: str | None = None, target_ratio: float | None =
 
     By default it is the one with the lowest loss among those whose features neither freeze nor blow
     up before the target ratio; a rule that is tied with the limit end in loss loses to it. Where no
-    rule holds so far, it is the one with the lowest loss among those that are not known to depart
-    more from the limit than its end: nothing then speaks for that end.
+    rule holds so far, it is the one with the lowest loss at the largest scale among those that are
+    not known to depart more from the limit than its end: nothing then speaks for that end.
 
     Args:
         found: The front.
@@ -100,14 +100,17 @@ def choose(found: Front, prefer: str | None = None, target_ratio: float | None =
 
 
 def nearest(limit: Entry, some: Sequence[Entry]) -> list[Entry]:
-    """List the rules that depart as little as the limit end, as far as seeds can tell, by loss.
+    """List the rules that depart as little as the limit end, as far as seeds can tell.
+
+    Those with the lowest loss at the largest scale come first: beyond it they are to be used, and
+    what tells them apart there hardly shows at smaller ones.
 
     Growth beyond that of the limit end does not pass for scatter: it does more harm than decay.
     """
     least, growth = limit.limit.departure, limit.limit.fastest.size.mean
     calm = [e for e in some if e.limit.fastest.size.mean <= growth + SLOPE_FLOOR]
     near = [e for e in calm if gap(e.limit.departure, least).word(SLOPE_FLOOR) != "higher"]
-    return sorted(near, key=lambda entry: entry.loss.mean)
+    return sorted(near, key=lambda entry: mean_of(entry.last).mean)
 
 
 def decided(choice: Choice, again: Sequence[Entry]) -> Choice:
@@ -122,10 +125,11 @@ def decided(choice: Choice, again: Sequence[Entry]) -> Choice:
     now = choice.alike[list(again).index(best)]
     said = f"On {len(best.losses)} fresh seeds"
     if now == choice.front.limit:
-        reason = f"{said} none of {len(again)} rules that cannot be told from it has a lower loss"
+        reason = f"{said} none of the {len(again) - 1} that cannot be told from it has a lower loss"
     else:
-        against = best.against(limit).percent()
+        against = gap(best.last, limit.last).percent()
         reason = f"{said} its loss is the lowest of {len(again)}, {against} than the limit end's"
+    reason += " at the largest scale"
     reason = f"{_none(choice.target_ratio)}. {reason}: {fate_of(now, choice.target_ratio)}."
     return replace(choice, recommended=now, reason=reason)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from paramsearch.discovery.answers.limit import Limit, limit_of
 from paramsearch.discovery.encoding import Point
@@ -46,6 +47,7 @@ class Entry:
             each seed.
         slopes: Mean absolute slope of all probes that count, of each seed.
         limit: Limit behaviour.
+        last: Log loss at the transferred learning rate at the largest scale, of each seed.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Entry:
     losses: tuple[float, ...]
     slopes: tuple[float, ...]
     limit: Limit
+    last: tuple[float, ...]
 
     @property
     def loss(self) -> Gap:
@@ -105,7 +108,12 @@ def _entry(name: str, rule: Rule, evaluation: Evaluation, references: Sequence[f
     slopes = np.mean([np.abs(slope) for slope in counted.values()], axis=0)
     losses = transferred_loss(curves, references)
     limit = limit_of(evaluation)
-    return Entry(name, rule, tuple(losses.tolist()), tuple(slopes.tolist()), limit)
+    last = transferred_loss([curves[0], curves[-1]], [1.0, 1.0])
+    return Entry(name, rule, _tuple(losses), _tuple(slopes), limit, _tuple(last))
+
+
+def _tuple(values: NDArray[np.float64]) -> tuple[float, ...]:
+    return tuple(values.tolist())
 
 
 def _recovered(evaluations: Sequence[Evaluation]) -> list[float]:
