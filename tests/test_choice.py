@@ -63,7 +63,8 @@ OPEN = {"a": (0.0, -0.5), "b": evaluation(-0.01, -0.6, noise=WIDE)}
 AGAIN = [  # losses and slopes on fresh seeds of a, b and c, recommended, said
     ((0.0, -0.5), (0.01, -0.5), (0.0, -0.5), "a", "On 4 fresh seeds none of the 2 that cannot"),
     ((0.0, -0.5), (-0.02, -0.5), (-0.01, -0.5), "b", "its loss is the lowest of 3, 2.0% ± 0.0%"),
-    ((0.0, -0.5), (-0.02, -0.9), (-0.01, -0.5), "c", "its loss is the lowest of 3, 1.0% ± 0.0%"),
+    ((0.0, -0.5), (-0.02, -0.9), (-0.01, -0.5), "b", "its loss is the lowest of 3, 2.0% ± 0.0%"),
+    ((0.0, -0.5), (-0.02, 0.1), (-0.01, -0.5), "c", "its loss is the lowest of 3, 1.0% ± 0.0%"),
     ((0.0, -0.5), (0.01, -0.5), (-0.02, -0.2), "c", "its loss is the lowest of 3, 2.0% ± 0.0%"),
 ]
 

@@ -104,24 +104,34 @@ def nearest(limit: Entry, some: Sequence[Entry]) -> list[Entry]:
 
     Those with the lowest loss at the largest scale come first: beyond it they are to be used, and
     what tells them apart there hardly shows at smaller ones.
-
-    Growth beyond that of the limit end does not pass for scatter: it does more harm than decay.
     """
-    least, growth = limit.limit.departure, limit.limit.fastest.size.mean
+    least = limit.limit.departure
+    near = [e for e in some if gap(e.limit.departure, least).word(SLOPE_FLOOR) != "higher"]
+    return _calm(limit, near)
+
+
+def _calm(limit: Entry, some: Sequence[Entry]) -> list[Entry]:
+    """List the rules in which nothing grows faster than in the limit end, by their last loss.
+
+    Growth does not pass for scatter: it does more harm than decay.
+    """
+    growth = limit.limit.fastest.size.mean
     calm = [e for e in some if e.limit.fastest.size.mean <= growth + SLOPE_FLOOR]
-    near = [e for e in calm if gap(e.limit.departure, least).word(SLOPE_FLOOR) != "higher"]
-    return sorted(near, key=lambda entry: mean_of(entry.last).mean)
+    return sorted(calm, key=lambda entry: mean_of(entry.last).mean)
 
 
 def decided(choice: Choice, again: Sequence[Entry]) -> Choice:
     """Choose once more between rules that cannot be told from the limit end, on fresh seeds.
+
+    By loss alone: departures of gpt on sixteen seeds differ by 0.35 where those on twelve others
+    differ by 0.07, and all of them are of rules that do not hold.
 
     Args:
         choice: What was recommended, and which rules compete.
         again: Those rules in their order as measured on seeds on which nothing was chosen.
     """
     (limit,) = (e for e, old in zip(again, choice.alike, strict=True) if old == choice.front.limit)
-    best = nearest(limit, again)[0]
+    best = _calm(limit, again)[0]
     now = choice.alike[list(again).index(best)]
     said = f"On {len(best.losses)} fresh seeds"
     if now == choice.front.limit:
