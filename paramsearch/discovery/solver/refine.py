@@ -19,6 +19,9 @@ from paramsearch.rules.variable import Variable
 ROUNDS = 2
 """Times that the seeds are doubled at most."""
 
+ENOUGH = 4
+"""Seeds whose scatter tells how far chance moves a slope: two are off by half."""
+
 Read = Callable[[Values, Sequence[int]], Readings]
 """Reads the probes of one rule with some seeds."""
 
@@ -35,7 +38,8 @@ def refined(bend: Bend, variables: Sequence[Variable], read: Read, seeds: Sequen
     left = list(seeds)
     for _ in range(ROUNDS):
         count = bend.here.logs.shape[-1]
-        if chance(bend.here) <= RESOLUTION or len(left) < count:
+        settled = count >= ENOUGH and chance(bend.here) <= RESOLUTION
+        if settled or len(left) < count:
             break
         more, left = read(bend.values, left[:count]), left[count:]
         bend = _moved(_pooled(bend, more), variables)
