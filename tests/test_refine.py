@@ -63,6 +63,14 @@ def test_what_is_known_well_is_not_measured_again():
     assert refined(found, VARIABLES, noisy.more, SEEDS) is found and not noisy.asked
 
 
+def test_few_seeds_are_doubled_though_they_happen_to_agree():
+    noisy = Noisy(0.02, 0)
+    found = bend(lambda points: noisy.read(points, range(2)), VARIABLES, tuple(ANSWER))
+    assert chance(found.here) < 0.05
+    better = refined(found, VARIABLES, noisy.more, SEEDS)
+    assert noisy.asked == [list(SEEDS[:2])] and better.here.logs.shape[-1] == 4
+
+
 def test_readings_are_foretold_where_the_exponents_move():
     noisy = Noisy(0.4, 3)
     found = bend(lambda points: noisy.read(points, range(4)), VARIABLES, (0.0,) * 4)

@@ -39,7 +39,7 @@ BEHIND_SOLVER = Habits(
 
 COLD = Habits(
     passed=0.5,  # 0.06 to 0.5
-    moves=3.2,  # 1.5 to 5.5 (resmlp)
+    moves=3.7,  # 1.5 to 5.5 (resmlp); the middle, not the mean, so that none is far off
     hopeful=0.13,  # 0.09 to 0.16
     tied=1.9,  # 1.3 to 3.2
     snapped=0.7,  # 0.3 to 1.1

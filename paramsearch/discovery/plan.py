@@ -123,7 +123,7 @@ def at_most(
         moves = 2 * CLIMBED * (2 * free + 1) + intervals + 2 * free
         compared = min(FINALISTS + moves, math.prod(counts))
         rounds.append(Round("loss", compared, final, stage=STAGE))
-        rounds.append(Round("decide", RIVALS + 1, 4 * final, stage=STAGE))
+        rounds.append(Round("decide", min(RIVALS + 1, math.prod(counts)), 4 * final, stage=STAGE))
     grid = objective.fidelity.lr.model_copy(update={"mode": "dense"})
     fidelity = objective.fidelity.model_copy(update={"lr": grid})
     dense = objective.model_copy(update={"fidelity": fidelity})

@@ -30,7 +30,7 @@ from paramsearch.train.workload import Workload
 _SAMPLE = (0.2, 0.5)  # seconds of the longest sample of a pace, at least and at most
 _SHARE = 0.003  # of the search that it may take
 _LARGEST = 512  # members of a sample
-_BESIDE = 3.0  # seconds beside training: to load the sampler, to propose, to record; 2 to 5
+_BESIDE = 270  # times a moment of plain Python, beside training: to load, propose and record
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ def predict(setting: Setting, plan: Plan, most: Plan, work: Work | None = None) 
         *counts,
         flops=sum(place.flops for place in places),
         memory=resident + max(place.memory for place in places),
-        seconds=_BESIDE + sum(place.seconds(limit) for place in places),
+        seconds=_BESIDE * _moment() + sum(place.seconds(limit) for place in places),
         looped=reason if looped else "",
         steepness=_steepness(places, setting.objective.fidelity.ratios),
     )
@@ -240,6 +240,16 @@ def _place(
         costs[kind] = cost_of(workload, made, probes)
         ways[kind] = Way(*strategy(workload, made, probes, execution))
     return Place(setting, workload, populations, ways, costs, time.perf_counter() - began)
+
+
+def _moment() -> float:
+    """Give the seconds of a little work in Python, which differ twofold from host to host."""
+    least = math.inf
+    for _ in range(5):
+        began = time.perf_counter()
+        sum(hash(str(number)) & 1 for number in range(50_000))
+        least = min(least, time.perf_counter() - began)
+    return least
 
 
 def _resident() -> float:
