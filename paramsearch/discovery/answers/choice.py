@@ -88,9 +88,9 @@ def choose(found: Front, prefer: str | None = None, target_ratio: float | None =
     if prefer is not None:
         best = found.limit if prefer == "limit" else found.loss
         return Choice(found, best, prefer, target, _asked(found, prefer, target))
-    holding = [e for e in (*found.members, *found.others) if e.limit.holds_at(target)]
+    every = (*found.members, *found.others)
+    holding = [entry for entry in every if entry.limit.holds_at(target)]
     if not holding:
-        every = [found.limit, *found.members[1:], *found.others]
         alike = nearest(found.limit, every)
         reason = _default(found, alike[0], target)
         kept = [*alike[:RIVALS], *(e for e in alike[RIVALS:] if e == found.limit)]
