@@ -61,11 +61,11 @@ def test_growth_does_not_pass_for_scatter(slope, name):
 WIDE = (0.15, -0.15, 0.15, -0.15)
 OPEN = {"a": (0.0, -0.5), "b": evaluation(-0.01, -0.6, noise=WIDE)}
 AGAIN = [  # losses and slopes on fresh seeds of a, b and c, recommended, said
-    ((0.0, -0.5), (0.01, -0.5), (0.0, -0.5), "a", "On 4 fresh seeds none of the 2 that cannot"),
-    ((0.0, -0.5), (-0.02, -0.5), (-0.01, -0.5), "b", "its loss is the lowest of 3, 2.0% ± 0.0%"),
-    ((0.0, -0.5), (-0.02, -0.9), (-0.01, -0.5), "b", "its loss is the lowest of 3, 2.0% ± 0.0%"),
-    ((0.0, -0.5), (-0.02, 0.1), (-0.01, -0.5), "c", "its loss is the lowest of 3, 1.0% ± 0.0%"),
-    ((0.0, -0.5), (0.01, -0.5), (-0.02, -0.2), "c", "its loss is the lowest of 3, 2.0% ± 0.0%"),
+    ((0.0, -0.5), (0.01, -0.5), (0.0, -0.5), "a", "On 4 fresh seeds the limit end's loss at"),
+    ((0.0, -0.5), (-0.02, -0.5), (-0.01, -0.5), "b", "limit behaviour, 2.0% ± 0.0%"),
+    ((0.0, -0.5), (-0.02, -0.9), (-0.01, -0.5), "b", "limit behaviour, 2.0% ± 0.0%"),
+    ((0.0, -0.5), (-0.02, 0.1), (-0.01, -0.5), "c", "limit behaviour, 1.0% ± 0.0%"),
+    ((0.0, -0.5), (0.01, -0.5), (-0.02, -0.2), "c", "limit behaviour, 2.0% ± 0.0%"),
 ]
 
 
@@ -80,6 +80,7 @@ def test_where_none_holds_fresh_seeds_decide(a, b, c, name, said):
     assert again.recommended.name == name and said in again.reason
     assert again.recommended in first.alike
     assert again.reason.startswith("No rule holds up to ratio 256. On 4 fresh seeds")
+    assert "the lowest of 3 rules that cannot be told apart in limit behaviour" in again.reason
 
 
 def test_only_so_many_compete_and_the_limit_end_always_does():

@@ -33,8 +33,9 @@ def test_tensors_of_one_shape_are_one_where_the_optimizer_treats_them_alike():
     hidden = {t.name for t in work.tensors if t.role == "hidden"}
     muon = [set(names) & squares for names in grouped(work, "muon").values()]
     assert squares & hidden in muon and squares - hidden in muon
-    slim = [{n for n in names if ".attn." in n} for names in grouped(work, "slim-adam").values()]
-    assert all(len({n.rsplit(".", 2)[1] in "qk" for n in names}) <= 1 for names in slim)
+    inward = {name for name in squares if ".query." in name or ".key." in name}
+    slim = [set(names) & squares & hidden for names in grouped(work, "slim-adam").values()]
+    assert inward and inward in slim and squares & hidden - inward in slim
 
 
 @pytest.mark.parametrize("optimizer", STEADY)

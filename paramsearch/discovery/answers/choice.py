@@ -134,13 +134,13 @@ def decided(choice: Choice, again: Sequence[Entry]) -> Choice:
     best = _calm(limit, again)[0]
     now = choice.alike[list(again).index(best)]
     said = f"On {len(best.losses)} fresh seeds"
+    lowest = f"the lowest of {len(again)} rules that cannot be told apart in limit behaviour"
     if now == choice.front.limit:
-        reason = f"{said} none of the {len(again) - 1} that cannot be told from it has a lower loss"
+        said += f" the limit end's loss at the largest scale is {lowest}"
     else:
         against = gap(best.last, limit.last).percent()
-        reason = f"{said} its loss is the lowest of {len(again)}, {against} than the limit end's"
-    reason += " at the largest scale"
-    reason = f"{_none(choice.target_ratio)}. {reason}: {fate_of(now, choice.target_ratio)}."
+        said += f" its loss at the largest scale is {lowest}, {against} than the limit end's"
+    reason = f"{_none(choice.target_ratio)}. {said}: {fate_of(now, choice.target_ratio)}."
     return replace(choice, recommended=now, reason=reason)
 
 
