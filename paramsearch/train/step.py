@@ -153,7 +153,9 @@ class Step:
     def __call__(self, live: Live, batch: Batch, factor: Tensor) -> Tensor:
         """Work out a step and make it; gives the losses before it, (members,)."""
         if self.probes or not self.optimizer.pure:
-            return self.at_once(live, batch, factor)
+            change = self.change(live, batch, factor)
+            self.make(live, change)
+            return change.losses
         grads, losses = self._gradients(live.stack.params, live.stack.multipliers, batch)
         hyper = self._hyper(live, factor)
         steps = live.state.step
@@ -163,14 +165,11 @@ class Step:
         live.state = State(live.state.slots, steps)
         return losses
 
-    def at_once(self, live: Live, batch: Batch, factor: Tensor) -> Tensor:
-        """Make the same step with the updates of all tensors worked out together."""
-        change = self.change(live, batch, factor)
-        self.make(live, change)
-        return change.losses
-
     def wide(self, live: Live, groups: Groups, batch: Batch, factor: Tensor) -> Tensor:
         """Make the same step of members whose tensors of one shape lie end to end.
+
+        With the updates of all tensors worked out together: a compiler puts them in an order of
+        its own.
 
         Args:
             live: The members, all their tensors those of groups but for multipliers and what
