@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from test_products import wide
 
 ROOT = Path(__file__).parent.parent
 
@@ -18,6 +19,19 @@ if sys.argv[1] == "another torch":
 eager = trained(workload(), None, Execution(compile=False))
 found = trained(workload(), None, Execution(compile=True, chunk=4))
 assert_same(found, eager, rtol=1e-9, atol=1e-12)
+"""
+PRODUCTS = """
+import sys
+import torch
+from paramsearch.train import products
+from test_execution import Execution, Recipe, assert_same, trained, workload
+products.worthwhile, calls, library = lambda: True, [], products._products()
+products._products = lambda: calls.append(1) or library
+work = workload("gpt", 32, torch.float32)
+eager = trained(work, Recipe(sys.argv[1], 4), Execution(compile=False))
+found = trained(work, Recipe(sys.argv[1], 4), Execution(compile=True, chunk=4))
+assert calls
+assert_same(found, eager, rtol=1e-3, atol=1e-5)
 """
 BUILT = """
 import re, sys
@@ -77,3 +91,10 @@ def test_the_c_compiler_gives_the_numbers_of_an_eager_step(which, tmp_path):
 def test_kernels_are_built_in_as_many_files_as_there_are_threads(form, tmp_path):
     """What is written in a form that is not known is built by torch."""
     run(BUILT, tmp_path, form)
+
+
+@pytest.mark.slow
+@wide
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+def test_the_c_compiler_leaves_products_to_ours(optimizer, tmp_path):
+    run(PRODUCTS, tmp_path, optimizer)

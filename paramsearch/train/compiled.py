@@ -18,6 +18,7 @@ from paramsearch.train.functional import fakes_of, functional_trace
 from paramsearch.train.optimizers.interface import State
 from paramsearch.train.population import Stack
 from paramsearch.train.probe import Moment
+from paramsearch.train.products import decompositions
 from paramsearch.train.shortcuts import shortcuts
 from paramsearch.train.step import Live, Step, leaves
 from paramsearch.train.wide import Groups, groups_of, joined, moved
@@ -73,7 +74,7 @@ def compile_step(step: Step, stack: Stack, note: Callable[[str], None]) -> Progr
 
     try:
         with torch.no_grad(), shortcuts(workload.device):
-            code = _compile(*_traced(flat, examples))
+            code = _compile(*_traced(flat, examples, decompositions(workload.device)))
             code(*(example.clone() for example in examples))
     except Exception as error:
         raise ParamsearchError(f"the step cannot be compiled here: {brief(error)}") from error
@@ -95,14 +96,15 @@ def compile_step(step: Step, stack: Stack, note: Callable[[str], None]) -> Progr
 
 
 def _traced(
-    function: Callable[..., list[Tensor]], examples: Sequence[Tensor]
+    function: Callable[..., list[Tensor]], examples: Sequence[Tensor], products: dict[Any, Any]
 ) -> tuple[GraphModule, FakeTensorMode, list[Tensor]]:
     """Trace a step; gives the graph and the stand-ins with which it was made."""
     from torch._inductor.decomposition import select_decomp_table  # takes a second
 
     mode, fakes = fakes_of(examples)
+    table = {**select_decomp_table(), **products}
     with Formulations(least=0):
-        return functional_trace(function, mode, fakes, select_decomp_table()), mode, fakes
+        return functional_trace(function, mode, fakes, table), mode, fakes
 
 
 def _compile(graph: GraphModule, mode: FakeTensorMode, fakes: Sequence[Tensor]) -> Code:
