@@ -12,6 +12,7 @@ from paramsearch.rules.rule import Rule
 from paramsearch.train.chunk import train_chunk
 from paramsearch.train.compiled import Program, compile_step
 from paramsearch.train.cost import Cost, chunk_size, compiling_pays, measure
+from paramsearch.train.heap import keep_heap
 from paramsearch.train.optimizers.interface import Optimizer
 from paramsearch.train.optimizers.table import optimizer_entry
 from paramsearch.train.outcome import Outcome, joined
@@ -56,6 +57,8 @@ def train(
         ParamsearchError: The optimizer is unknown, a rule does not match a tensor, one member
             alone does not fit into memory, or compiling was asked for and failed.
     """
+    if workload.device.type == "cpu":
+        keep_heap()
     population = _Population(workload, rules, recipe, probes, execution or Execution(), on_note)
     with _matmul_precision(workload.precision):
         return population.train(members, on_steps or _silent)

@@ -1,7 +1,9 @@
-"""What torch's compiler need not do for a step: a fifth of its time.
+"""What torch's compiler need not do for a step, which saves a fifth of its time.
 
 - It looks for hundreds of patterns (attention, convolutions with what follows them, ...) of which a
   traced step on the CPU has none that it would compute faster.
+- It lays out images with channels last, whose members, side by side as channels, each kernel then
+  has to pick out: steps of a convnet take 1.3 to 2.1 times as long.
 - It finds the stride of an index ``c_1 v_1 + ... + c_n v_n`` along a variable by simplifying a
   difference, where the stride is a coefficient.
 """
@@ -27,10 +29,8 @@ def shortcuts(device: torch.device) -> Generator[None, None, None]:
     import torch._inductor  # takes a second
 
     inductor = cast(Any, torch._inductor)
-    with (
-        inductor.config.patch(pattern_matcher=False, joint_graph_constant_folding=False),
-        _linear_strides(),
-    ):
+    needless = ("pattern_matcher", "joint_graph_constant_folding", "layout_optimization")
+    with inductor.config.patch(dict.fromkeys(needless, False)), _linear_strides():
         yield
 
 
