@@ -7,8 +7,7 @@ exactly the steps of an uninterrupted one.
 import math
 from collections.abc import Mapping, Sequence
 
-from paramsearch.discovery.answers.answer import STAGE, Answer, answer, answers
-from paramsearch.discovery.answers.front import scored_by_loss
+from paramsearch.discovery.answers.answer import Answer, answer, answers
 from paramsearch.discovery.answers.limit import has_limit
 from paramsearch.discovery.answers.longer import Longer
 from paramsearch.discovery.answers.sensitivity import sensitivities
@@ -17,6 +16,7 @@ from paramsearch.discovery.encoding import Point
 from paramsearch.discovery.evaluation import Evaluation
 from paramsearch.discovery.found import Found, Step
 from paramsearch.discovery.ledger import Ledger
+from paramsearch.discovery.measures import Measures
 from paramsearch.discovery.patience import Patience
 from paramsearch.discovery.polish import Measure, Polished, climb, confirmed, intervals, snap
 from paramsearch.discovery.progress import Listener, Progress
@@ -99,6 +99,7 @@ class Driver:
         self._settings = settings
         self._encoding = encoding
         self._ledger = ledger
+        self._measures = Measures(ledger, settings, self.rule, self._measured)
         self._published = published
         self._listen = listen
         self._best = math.inf
@@ -128,7 +129,7 @@ class Driver:
         answer = self._answer(snapped, start, steps) if self._answers else None
         measure: Measure = self._measure
         if answer and answer.point != snapped:
-            measure = self._by_loss
+            measure = self._measures.by_loss
             around = intervals(measure, counts, answer.point)
             (evaluation,) = self._measure([answer.point], "polish", 0)
             best = Polished(answer.point, evaluation, around.low, around.high)
@@ -154,16 +155,7 @@ class Driver:
         point, _ = climb(self._measure, self._counts, starts, rounds, self._weight)
         if self._simple is None:
             return point
-        return confirmed(self._measure, self._fresh, point, self._simple)
-
-    def _fresh(
-        self, points: Sequence[Point], stage: str, number: int, rival: Point | None = None
-    ) -> list[Evaluation]:
-        """Measure points wholly on seeds that nothing was chosen on."""
-        del rival  # nothing stops early
-        rules = [self.rule(point) for point in points]
-        seeds = self._settings.confirming_seeds(number)
-        return [each.evaluation for each in self._ledger.measure(rules, seeds, stage, number)]
+        return confirmed(self._measure, self._measures.confirming, point, self._simple)
 
     def _answer(self, best: Point, start: Point, steps: Sequence[Step]) -> Answer:
         """Look for lower losses, and choose between them and the best score."""
@@ -181,8 +173,8 @@ class Driver:
             best,
             start,
             [step.point for step in by_loss[:FINALISTS]],
-            self._losses_on(self._settings.final_seeds()),
-            self._losses_on(self._settings.deciding_seeds()),
+            self._measures.losses,
+            self._measures.fresh,
             self._counts,
             self.rule,
             {start: "start", **names},
@@ -243,28 +235,6 @@ class Driver:
         """Give the rule at a grid point, named after what was asked."""
         return self._encoding.rule(point, self._name)
 
-    def _losses_on(self, seeds: Sequence[int]) -> Measure:
-        """Give what measures loss and probes alone."""
-
-        def measure(
-            points: Sequence[Point], stage: str, number: int, rival: Point | None = None
-        ) -> list[Evaluation]:
-            del rival  # there is no cheaper stage
-            rules = [self.rule(point) for point in points]
-            results = self._ledger.measure(rules, seeds, stage, number, STAGE)
-            self._listen(Progress(stage, self._ledger.trials, None, self._best))
-            return [result.evaluation for result in results]
-
-        return measure
-
-    def _by_loss(
-        self, points: Sequence[Point], stage: str, number: int, rival: Point | None = None
-    ) -> list[Evaluation]:
-        """Measure points and score them by their loss alone."""
-        del rival  # there is no cheaper stage
-        losses = self._losses_on(self._settings.final_seeds())
-        return [scored_by_loss(each) for each in losses(points, stage, number)]
-
     def _baselines(self) -> dict[str, Evaluation]:
         """Evaluate the published rules as they are, on the seeds of the polish."""
         fits: dict[str, Rule] = {}
@@ -285,6 +255,9 @@ class Driver:
             near = [k for k, value in enumerate(values) if abs(value - values[index]) < 0.5 - 1e-9]
             fractions.append([k for k in near if abs(2 * values[k] - round(2 * values[k])) < 1e-9])
         return fractions
+
+    def _measured(self, stage: str) -> None:
+        self._listen(Progress(stage, self._ledger.trials, None, self._best))
 
     def _heard(self, stage: str, whole: Sequence[Evaluation]) -> None:
         self._tell(stage, self._ledger.trials, None, whole)

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from paramsearch.discovery.answers.answer import STAGE, answers
+from paramsearch.discovery.answers.answer import CURVES, STAGE, answers
 from paramsearch.discovery.answers.choice import RIVALS
 from paramsearch.discovery.answers.front import ROUNDS as CLIMBED
 from paramsearch.discovery.answers.longer import TIMES
@@ -34,6 +34,9 @@ PARTED = 0.7
 
 OPEN = 0.2
 """Share of the searches in which no rule holds up to the target: two of eleven (convnet, gpt)."""
+
+CONTEND = 5
+"""Rules whose curves foretell the loss at the target: the limit end and 1 to 6 others."""
 
 RATES = 12
 """Learning rates of the base model's curve for longer runs, about."""
@@ -84,6 +87,7 @@ def expected(
             Round("loss", near + 1, final, usual.moves_by_loss, STAGE),
             Round("interval", near, final, tied, STAGE),
             Round("decide", RIVALS + 1, 4 * final, OPEN * (settings.prefer is None), STAGE),
+            Round("farther", CONTEND, 2 * final, PARTED * (settings.prefer is None), CURVES),
         ]
     plan = plan_of(rounds, objective, _probings(settings, counts, *SOLVED))
     return _longer(plan, objective, final, PARTED, LONGER)
@@ -123,7 +127,11 @@ def at_most(
         moves = 2 * CLIMBED * (2 * free + 1) + intervals + 2 * free
         compared = min(FINALISTS + moves, math.prod(counts))
         rounds.append(Round("loss", compared, final, stage=STAGE))
-        rounds.append(Round("decide", min(RIVALS + 1, math.prod(counts)), 4 * final, stage=STAGE))
+        for name, count, seeds, stage in (
+            ("decide", RIVALS + 1, 4 * final, STAGE),
+            ("farther", RIVALS + 2, 2 * final, CURVES),
+        ):
+            rounds.append(Round(name, min(count, math.prod(counts)), seeds, stage=stage))
     grid = objective.fidelity.lr.model_copy(update={"mode": "dense"})
     fidelity = objective.fidelity.model_copy(update={"lr": grid})
     dense = objective.model_copy(update={"fidelity": fidelity})

@@ -167,6 +167,10 @@ class SearchSettings:
         """Give the seeds that decide where no rule holds: fresh, and four times as many."""
         return _block(self.seed, self.seeds + 5 * self.polish_seeds, 4 * self.polish_seeds)
 
+    def farther_seeds(self) -> list[int]:
+        """Give the seeds whose curves foretell losses at the target, fresh, and twice as many."""
+        return _block(self.seed, self.seeds + 9 * self.polish_seeds, 2 * self.polish_seeds)
+
     def identity(self) -> dict[str, Any]:
         """Give everything that must agree for a run to be continued, as JSON holds it."""
         files = (("architecture", self.arch), ("space", self.space), ("objective", self.objective))

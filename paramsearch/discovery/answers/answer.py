@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from paramsearch.discovery.answers.choice import Choice, choose, decided
+from paramsearch.discovery.answers.farther import contenders, foreseen, prospect
 from paramsearch.discovery.answers.front import Entry, climb_by_loss, entries, front
 from paramsearch.discovery.answers.later import after, to_train
 from paramsearch.discovery.answers.longer import Longer
@@ -25,6 +26,9 @@ from paramsearch.score.stage import ANSWERS, Stage
 
 STAGE = Stage(name=ANSWERS, terms=("loss", "probe_slopes"))
 """What the front compares: losses and probes at the transferred learning rate."""
+
+CURVES = Stage(name="farther", terms=("loss", "lr_collapse"))
+"""What foretells a loss at the target ratio: learning-rate curves at every scale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,8 @@ def answer(
         start: Where the search began.
         lowest: Points with the lowest losses on other seeds.
         measure: Evaluates grid points on the common seeds, as ``STAGE`` says.
-        fresh: The same on seeds that nothing else sees.
+        fresh: The same on seeds that nothing else sees, for its stage ``decide``; and learning-rate
+            curves, as ``CURVES`` says, for ``farther``.
         counts: Grid sizes.
         rule: Gives the rule at a grid point.
         names: Of the points that have one.
@@ -104,6 +109,10 @@ def answer(
         some = [points[_key(entry)] for entry in choice.alike]
         again = zip(choice.alike, some, fresh(some, "decide", 0), strict=True)
         choice = decided(choice, entries([(e.name, rule(p), each) for e, p, each in again]))
+    if rivals := contenders(choice):
+        found = fresh([points[_key(entry)] for entry in rivals], "farther", 0)
+        seen = [prospect(e, each, target) for e, each in zip(rivals, found, strict=True)]
+        choice = foreseen(choice, seen)
     longer = None
     if choice.front.limit != choice.front.loss:
         longer = train(to_train(choice, rule(start)))

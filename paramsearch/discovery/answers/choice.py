@@ -31,6 +31,8 @@ class Choice:
         alike: Where no rule holds up to the target, those with the lowest losses at the largest
             scale among the rules that cannot be told from the limit end in limit behaviour, the
             lowest first, and the limit end; else empty.
+        foretold: What learning-rate curves foretell of the rules that hold, as plain data, the
+            lowest loss at the target first; empty where they were not asked.
     """
 
     front: Front
@@ -40,6 +42,7 @@ class Choice:
     reason: str
     rivals: tuple[Entry, ...] = ()
     alike: tuple[Entry, ...] = ()
+    foretold: tuple[dict[str, Any], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Give plain data; rules are in the front's."""
@@ -57,6 +60,7 @@ class Choice:
             "target_ratio": self.target_ratio,
             "reason": self.reason,
             "rivals": [{**entry.to_json(), "rule": entry.rule.plain()} for entry in self.rivals],
+            "foretold": list(self.foretold),
         }
 
 

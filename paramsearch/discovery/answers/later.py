@@ -1,6 +1,8 @@
 """The choice looked at again once rules have trained longer: who still beats the limit end.
 
-The best of the rules that are better than the limit end over the longer runs, too, comes first.
+Where losses at the target were foretold, the first of those that are foretold to be lower than the
+limit end's, and over the longer runs not higher by more than a standard error, is recommended. Else
+the best of the rules that are better than the limit end over the longer runs, too, comes first.
 Where none is, a rule that departs from the limit no more than the limit end needs only be as good
 as that: it pays nothing for its lower loss, and losses of long runs scatter widely. So does one
 that cannot be told from the limit end in that, where no rule holds up to the target.
@@ -76,13 +78,17 @@ def _again(choice: Choice, longer: Longer, told: str) -> Choice:
     clear = [name for name, gap in gaps.items() if gap.word() == "lower"]
     near = [n for n, e in rules.items() if e in choice.alike or _departs_no_more(e, limit)]
     free = [name for name in near if gaps[name].word() == "tied"]
-    if clear:
+    if choice.foretold:  # in that order
+        clear = [name for name, gap in gaps.items() if gap.mean <= gap.error]
+        first = next(iter(clear), None)
+    elif clear:
         first = min(clear, key=lambda name: gaps[name].mean)
     else:
         first = min(free, key=lambda name: rules[name].loss.mean, default=None)
     if first == _FIRST:
-        as_good = _AS_GOOD if _departs_no_more(rules[first], limit) else _ALIKE
-        kept = _STILL if clear else as_good
+        free_of_cost = not choice.foretold and _departs_no_more(rules[first], limit)
+        as_good = _AS_GOOD if free_of_cost else _ALIKE
+        kept = _STILL if clear and before.mean < 0 else as_good
         return replace(choice, reason=f"{choice.reason} {told} {kept.format(before.percent())}")
     said = f"{told} that rule {_NOW[before.word()]}, {before.percent()}, so "
     if first is None:
