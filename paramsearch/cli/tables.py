@@ -43,7 +43,8 @@ def search_table(summary: Mapping[str, Any]) -> Table:
                 rows.append(row + [_published(near, group["name"], quantity, axis)] * bool(near))
         for row in rows:
             table.add_row(group["name"] if row is rows[0] else "", *row)
-    captions = ["±1/4: what being off by 1/4 costs"] * bool(costs)
+    unit = ", in log loss over the ratios searched" * (summary.get("sensitivity_in") == "loss")
+    captions = [f"±1/4: what being off by 1/4 costs{unit}"] * bool(costs)
     captions += [f"fixed by the space: {', '.join(fixed)}"] * bool(fixed)
     if captions:
         table.caption = "\n".join(captions)

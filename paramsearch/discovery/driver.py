@@ -135,7 +135,8 @@ class Driver:
             best = Polished(answer.point, evaluation, around.low, around.high)
         costs = sensitivities(measure, self._encoding.variables, best.point)
         rule = self.rule(best.point)
-        return Found(rule, best, first, baselines, tuple(steps), tuple(costs), answer)
+        lost = "score" if measure is self._measure else "loss"
+        return Found(rule, best, first, baselines, tuple(steps), tuple(costs), answer, lost)
 
     def climbed(self, steps: Sequence[Step]) -> Point:
         """Climb from the best of the candidates that a search tried, on fresh seeds.

@@ -2,6 +2,7 @@
 
 import statistics
 from dataclasses import dataclass
+from typing import Literal
 
 from paramsearch.discovery.answers.answer import Answer
 from paramsearch.discovery.answers.sensitivity import Sensitivity
@@ -46,6 +47,7 @@ class Found:
         sensitivity: What being off by a quarter costs, the most costly exponent first; by the
             transferred loss where the rule was chosen for it, else by the score.
         answer: What the rule was chosen from; None where the objective lacks loss or probes.
+        lost: What the sensitivity is in: the ``score``, or the log ``loss``.
     """
 
     rule: Rule
@@ -55,3 +57,4 @@ class Found:
     steps: tuple[Step, ...]
     sensitivity: tuple[Sensitivity, ...] = ()
     answer: Answer | None = None
+    lost: Literal["score", "loss"] = "score"

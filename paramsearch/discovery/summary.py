@@ -66,6 +66,7 @@ def summarize(
         "limit": limit_of(evaluation).to_json() if has_limit(evaluation) else None,
         **told,
         "sensitivity": [each.to_json() for each in found.sensitivity],
+        "sensitivity_in": found.lost,
         "pattern": pattern(rule, groups, near, within).to_json(),
         "curves": {"start": found.start.curves, "found": evaluation.curves},
         "history": best_so_far([step.evaluation.score for step in found.steps]),

@@ -1,4 +1,4 @@
-"""The picture of which exponents matter: what the score loses when one is off by a quarter."""
+"""The picture of which exponents matter: what is lost when one is off by a quarter."""
 
 # pyright: reportUnknownMemberType=false
 # (matplotlib leaves the types of its keyword arguments open)
@@ -16,10 +16,14 @@ _SIDES = {"below": ("#56b4e9", -0.19), "above": ("#e69f00", 0.19)}  # colour, pl
 _LINEAR = 0.1  # score up to which the axis is linear; beyond, a decade takes as much room
 _TICKS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 _QUANTITIES = {"lr": "LR"}
+_LOST = {
+    "score": "score lost",
+    "loss": "log loss over the ratios searched; below 0 it is lower there",
+}
 
 
 class Size(TypedDict):
-    """Mean and standard error of a loss of score, or of what it is at least."""
+    """Mean and standard error of what is lost, or of what that is at least."""
 
     mean: float
     error: float
@@ -57,7 +61,7 @@ def sensitivity_figure(summary: Mapping[str, Any], path: str | os.PathLike[str])
     for place, row in enumerate(rows):
         for side in _SIDES:
             _bar(axes, place, row, side)
-    _frame(axes, rows)
+    _frame(axes, rows, summary.get("sensitivity_in", "score"))
     count = sum(row["matters"] for row in rows)
     names = f"{summary['arch']} on {summary['task']}, {summary['optimizer']}"
     headline(figure, f"{names}: {count} of {len(rows)} exponents matter beyond the spread")
@@ -83,7 +87,7 @@ def _bar(axes: Axes, place: int, row: Row, side: str) -> None:
     )
 
 
-def _frame(axes: Axes, rows: Sequence[Row]) -> None:
+def _frame(axes: Axes, rows: Sequence[Row], lost: str) -> None:
     """Name the rows, and give the axis its ticks and room."""
     sizes = [size for row in rows for size in (row["below"], row["above"]) if size]
     high = max((size["mean"] + size["error"] for size in sizes), default=0.0)
@@ -102,9 +106,10 @@ def _frame(axes: Axes, rows: Sequence[Row]) -> None:
     by = f"{offsets[0]:g}" if len(offsets) == 1 else "a quarter"
     for side, sign in (("below", "lower"), ("above", "higher")):
         axes.barh(0, 0, color=_SIDES[side][0], label=f"exponent {by} {sign}")
-    unit = f"score lost (logarithmic beyond {_LINEAR:g})" if high > _LINEAR else "score lost"
+    unit = _LOST[lost]
+    unit += f" (logarithmic beyond {_LINEAR:g})" * (high > _LINEAR)
     unit += ", estimated at the first stages" * any(size["estimated"] for size in sizes)
-    dress(axes, "Score lost when one exponent is off, the others held", unit, "")
+    dress(axes, "What is lost when one exponent is off, the others held", unit, "")
     axes.grid(False, axis="y")
     axes.axvline(0, color=INK, linewidth=1.0)
     axes.legend(fontsize=8.5, frameon=False, loc="lower right")
