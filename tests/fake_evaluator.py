@@ -4,6 +4,7 @@ import functools
 import random
 
 from paramsearch.discovery.answers.longer import Longer
+from paramsearch.discovery.answers.valleys import OCTAVES, Valleys
 from paramsearch.discovery.evaluation import BaseCurve, Evaluation
 from paramsearch.discovery.prediction import Prediction
 from paramsearch.jobs import search as search_job
@@ -86,6 +87,10 @@ class FakeEvaluator:
     def freezing(self, rule):
         """With which power of the ratio features freeze."""
         return 0.0
+
+    def valleys(self, rules, seeds):
+        curve = tuple(tuple(1 + x * x for _ in seeds) for x in OCTAVES)
+        return Valleys(4.0, curve, {name: curve for name in rules}).to_json()
 
     def longer(self, rules, seeds):
         losses = {name: tuple(1.0 for _ in seeds) for name in rules}

@@ -4,98 +4,113 @@ import math
 
 import pytest
 from fake_limits import evaluation, front_of
+from test_evaluate import tiny
 from test_longer import longer
 
 from paramsearch.discovery.answers.choice import choose
-from paramsearch.discovery.answers.farther import contenders, foreseen, prospect
+from paramsearch.discovery.answers.farther import contenders, farther, prospect
 from paramsearch.discovery.answers.later import after
-from paramsearch.discovery.evaluation import Evaluation
+from paramsearch.discovery.answers.valleys import OCTAVES, WORST, Valleys, train_valleys
+from paramsearch.discovery.curves import lr_losses
 from paramsearch.discovery.paired import mean_of
+from paramsearch.rules.rule import Rule
 
-OCTAVES = [k / 2 for k in range(-8, 9)]
 BEND = 0.02
 SEEDS = (0.0, 0.01, -0.02)  # log loss of each over the others
+LOW = min(SEEDS)
 NARROW = {"mup": (0.0, 0.0), "middle": (-0.1, -0.1), "far": (-0.2, -0.2)}
 
 
-def curves(drift, low=0.0, unsteady=0.0, far=None):
-    """Valleys whose bottoms move by ``drift`` octaves when the scale doubles."""
-    made = []
-    for ratio in (1, 2, 4):
-        bottom = drift * math.log2(ratio)
-        losses = [
-            [
-                math.exp(low + seed + BEND * (x - bottom - unsteady * math.log2(ratio) * k) ** 2)
-                for k, seed in zip((-1, 0, 1), SEEDS, strict=True)
-            ]
-            for x in OCTAVES
-        ]
-        if far is not None:
-            losses[far:] = [[None] * len(SEEDS)] * len(losses[far:])
-        made.append(
-            {
-                "scale": 32 * ratio,
-                "ratio": float(ratio),
-                "lrs": [0.01 * 2.0**x for x in OCTAVES],
-                "losses": losses,
-                "survived": [[0.5] * len(SEEDS)] * len(losses),
-                "center": OCTAVES.index(0.0),
-                "sharpness_steps": [],
-                "sharpness": [],
-                "probes": {},
-            }
+def valley(bottom=0.0, low=0.0, unsteady=0.0, diverges=math.inf):
+    """A curve whose lowest point lies ``bottom`` octaves from the base's learning rate."""
+    places = [bottom + unsteady * k for k in (-1, 0, 1)]
+    return tuple(
+        tuple(
+            math.exp(low + seed + BEND * (x - place) ** 2) if x < diverges else math.inf
+            for seed, place in zip(SEEDS, places, strict=True)
         )
-    return Evaluation(0.0, 0.0, (0.0,), {}, made)
+        for x in OCTAVES
+    )
 
 
 def entry():
     return front_of(mup=(0.0, 0.0)).limit
 
 
-@pytest.mark.parametrize("drift", [0.0, 0.25, -0.25, 0.5])
+def seen(ratio, **curve):
+    return prospect(entry(), "one", Valleys(4.0, valley(), {"one": valley(**curve)}), ratio)
+
+
+@pytest.mark.parametrize("bottom", [0.0, 0.5, -0.5, 0.25])
 @pytest.mark.parametrize("ratio", [4.0, 32.0, 64.0])
-def test_a_valley_that_moves_on(drift, ratio):
-    found = prospect(entry(), curves(drift), ratio)
-    assert found.drifts == pytest.approx([drift] * 3)
-    exact = BEND * (drift * math.log2(ratio)) ** 2
-    read = [seed + exact for seed in SEEDS]
-    assert sorted(found.losses) == pytest.approx(
-        sorted(read), abs=2e-3
-    )  # between points of a curve
+def test_a_valley_that_moves_on(bottom, ratio):
+    found = seen(ratio, bottom=bottom)
+    assert found.drifts == pytest.approx([bottom / 2] * 3)
+    exact = BEND * (bottom / 2 * math.log2(ratio)) ** 2
+    read = [seed - LOW + exact for seed in SEEDS]
+    assert sorted(found.losses) == pytest.approx(sorted(read), abs=2e-3)  # between points
 
 
-def test_seeds_are_told_apart_by_leaving_them_out():
-    found = prospect(entry(), curves(0.25, unsteady=0.125), 64.0)
-    assert mean_of(found.drifts).mean == pytest.approx(0.25, abs=0.01)
-    assert found.drifts == pytest.approx([0.125, 0.25, 0.375], abs=0.01)
-    assert mean_of(found.losses).error > mean_of(SEEDS).error
+def test_the_base_moves_too():
+    curves = Valleys(4.0, valley(0.5), {"one": valley(0.5)})
+    assert prospect(entry(), "one", curves, 256.0).drifts == pytest.approx([0.0] * 3)
+
+
+def test_the_value_is_that_of_all_seeds_and_the_error_the_jackknifes():
+    curves = Valleys(4.0, valley(), {"one": valley(0.5, unsteady=0.25)})
+    found = mean_of(prospect(entry(), "one", curves, 64.0).losses)
+    assert found.mean == pytest.approx(curves.foretold("one", (0, 1, 2), 64.0))
+    without = [curves.foretold("one", some, 64.0) for some in ((1, 2), (0, 2), (0, 1))]
+    center = sum(without) / 3
+    variance = 2 / 3 * sum((each - center) ** 2 for each in without)
+    assert found.error == pytest.approx(math.sqrt(variance)) and found.error > 0
+
+
+def test_one_seed_has_no_error():
+    one = Valleys(2.0, tuple(row[:1] for row in valley()), {"one": tuple(r[:1] for r in valley())})
+    assert prospect(entry(), "one", one, 256.0).losses == pytest.approx([0.0], abs=1e-9)
 
 
 def test_where_learning_rates_end_the_last_one_counts():
-    beyond = prospect(entry(), curves(-2.0), 2.0**20)
-    assert beyond.losses == pytest.approx([each + BEND * 8.0**2 for each in SEEDS], abs=1e-6)
-    cliff = prospect(entry(), curves(-0.5, far=12), 2.0**8)  # at two octaves more, all diverge
-    assert min(cliff.losses) > 3
+    beyond = seen(2.0**20, bottom=-2.0)
+    assert beyond.losses == pytest.approx([s - LOW + BEND * 16 for s in SEEDS], abs=1e-6)
+    cliff = seen(2.0**8, bottom=-0.5, diverges=1.5)  # read at one and a half octaves more
+    assert cliff.losses == pytest.approx([WORST] * 3)
 
 
-def seen(choice, **drifts):
-    found = {e.name: prospect(e, curves(*drifts[e.name]), 256.0) for e in contenders(choice)}
-    return list(found.values())
+@pytest.mark.parametrize("curve", [valley(0.5, diverges=1.0), valley(diverges=-9)])
+def test_plain_data_and_back(curve):
+    found = Valleys(4.0, valley(), {"one": curve})
+    assert Valleys.from_json(found.to_json()) == found
 
 
-FORETOLD = [  # drift and lowest log loss of far, middle and mup; recommended, rivals left, said
+def again(choice, **curves):
+    """Look again, with the curves of rules by name."""
+    names = {entry.rule.plain()["groups"][0]["lr"]["width"]: name for name, entry in FIRST.items()}
+
+    def train(rules):
+        found = {
+            key: valley(*curves[names[rule.plain()["groups"][0]["lr"]["width"]]])
+            for key, rule in rules.items()
+        }
+        return Valleys(4.0, valley(), found)
+
+    return farther(choice, train)
+
+
+FIRST = {e.name: e for e in contenders(choose(front_of(**NARROW))).values()}
+FORETOLD = [  # place and lowest log loss of far, middle and mup; recommended, rivals left, said
     ((0.0, -0.2), (0.0, -0.1), (0.0, 0.0), "far", ["middle"], "is the lowest of 3 rules, 18.1%"),
-    ((0.5, -0.2), (0.0, -0.1), (0.0, 0.0), "middle", [], "moves by +0.50 ± 0.00 octaves when"),
-    ((0.5, -0.2), (0.25, -0.1), (0.25, 0.0), "middle", [], "than that of the rule recommended"),
-    ((0.5, -0.2), (-0.5, -0.1), (0.0, 0.0), "mup", [], "than that of the limit end, which moves"),
+    ((1.25, -0.2), (0.0, -0.1), (0.0, 0.0), "middle", [], "moves by +0.62 ± 0.00 octaves when"),
+    ((1.25, -0.2), (0.5, -0.1), (0.5, 0.0), "middle", ["far"], "than that of the rule recommended"),
+    ((1.25, -0.2), (-0.9, -0.1), (0.0, 0.0), "mup", [], "than that of the limit end, which moves"),
 ]
 
 
 @pytest.mark.parametrize(("far", "middle", "mup", "name", "rivals", "said"), FORETOLD)
 def test_the_lowest_loss_at_the_target_is_recommended(far, middle, mup, name, rivals, said):
-    first = choose(front_of(**NARROW))
-    assert [e.name for e in contenders(first)] == ["far", "middle", "mup"]
-    choice = foreseen(first, seen(first, far=far, middle=middle, mup=mup))
+    assert list(FIRST) == ["far", "middle", "mup"]
+    choice = again(choose(front_of(**NARROW)), far=far, middle=middle, mup=mup)
     assert choice.recommended.name == name and said in choice.reason
     assert [entry.name for entry in choice.rivals] == rivals
     told = choice.to_json()["foretold"]
@@ -105,11 +120,12 @@ def test_the_lowest_loss_at_the_target_is_recommended(far, middle, mup, name, ri
 
 @pytest.mark.parametrize("prefer", ["limit", "loss"])
 def test_a_preference_asks_nothing_of_curves(prefer):
-    assert contenders(choose(front_of(**NARROW), prefer)) == []
+    assert contenders(choose(front_of(**NARROW), prefer)) == {}
 
 
 def test_without_rivals_there_is_nothing_to_foretell():
-    assert contenders(choose(front_of(mup=(0.0, 0.0), noisy=evaluation(-0.01, own=0.03)))) == []
+    choice = choose(front_of(mup=(0.0, 0.0), noisy=evaluation(-0.01, own=0.03)))
+    assert contenders(choice) == {} and again(choice) == choice
 
 
 LATER = [  # losses of far and middle over the limit end's after longer runs, recommended, said
@@ -122,7 +138,19 @@ LATER = [  # losses of far and middle over the limit end's after longer runs, re
 
 @pytest.mark.parametrize(("far", "middle", "name", "said"), LATER)
 def test_longer_runs_may_rule_it_out_but_do_not_choose(far, middle, name, said):
-    first = choose(front_of(**NARROW))
-    choice = foreseen(first, seen(first, far=(0.0, -0.2), middle=(0.0, -0.1), mup=(0.0, 0.0)))
-    again = after(choice, longer(loss=far, recommended=far, **{"rival 1": middle}))
-    assert again.recommended.name == name and said in again.reason
+    first = again(choose(front_of(**NARROW)), far=(0.0, -0.2), middle=(0.0, -0.1), mup=(0.0, 0.0))
+    choice = after(first, longer(loss=far, recommended=far, **{"rival 1": middle}))
+    assert choice.recommended.name == name and said in choice.reason
+
+
+def test_curves_are_those_of_the_base_and_of_the_largest_scale():
+    setting = tiny()
+    rule = Rule.load("mup")
+    found = train_valleys(setting, {"mup": rule}, 2.0**-7, [5, 6])
+    lrs = [2.0 ** (x - 7) for x in OCTAVES]
+    largest = setting.objective.fidelity.ratios[-1]
+    exact = lr_losses(setting, setting.base_scale * largest, [rule], lrs, [5, 6])[0]
+    assert found.ratio == largest
+    assert found.rules["mup"] == tuple(map(tuple, exact.tolist()))
+    base = lr_losses(setting, setting.base_scale, [Rule.load("sp")], lrs, [5, 6])[0]
+    assert [list(row) for row in found.base] == [pytest.approx(row) for row in base.tolist()]

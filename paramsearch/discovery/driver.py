@@ -11,6 +11,7 @@ from paramsearch.discovery.answers.answer import Answer, answer, answers
 from paramsearch.discovery.answers.limit import has_limit
 from paramsearch.discovery.answers.longer import Longer
 from paramsearch.discovery.answers.sensitivity import sensitivities
+from paramsearch.discovery.answers.valleys import Valleys
 from paramsearch.discovery.budget import Purse
 from paramsearch.discovery.encoding import Point
 from paramsearch.discovery.evaluation import Evaluation
@@ -169,6 +170,11 @@ class Driver:
             found = self._ledger.longer(rules, self._settings.longer_seeds())
             return Longer.from_json(found) if found else None
 
+        def curves(rules: Mapping[str, Rule]) -> Valleys:
+            self._listen(Progress("farther", 0, None, None))
+            found = self._ledger.valleys(rules, self._settings.farther_seeds())
+            return Valleys.from_json(found)
+
         return answer(
             {point: each for point, each in self._measure.met.items() if has_limit(each)},
             best,
@@ -179,6 +185,7 @@ class Driver:
             self._counts,
             self.rule,
             {start: "start", **names},
+            curves,
             longer,
             self._settings.prefer,
             self._settings.target_ratio,

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from paramsearch.discovery.answers.longer import train_longer
+from paramsearch.discovery.answers.valleys import train_valleys
 from paramsearch.discovery.at_scale import AtScale
 from paramsearch.discovery.base_curve import BASE_SEEDS, base_curve
 from paramsearch.discovery.curves import train_members, workload_at
@@ -152,6 +153,19 @@ class Evaluator:
         found = solve_axis(self.setting, encoding, base, fidelity.ratios, seeds, watch)
         values = {"values": list(found.values), "measured": list(found.bend.values)}
         return {**solution_json(found), **values}
+
+    def valleys(self, rules: Mapping[str, Rule], seeds: Sequence[int]) -> dict[str, Any]:
+        """Measure learning-rate curves of rules at the largest scale, and of the base.
+
+        Args:
+            rules: Name -> rule.
+            seeds: Seeds of the initial parameters.
+
+        Returns:
+            What ``Valleys`` holds as JSON.
+        """
+        watch = Watch(self._count, self._watch.note)
+        return train_valleys(self.setting, rules, self.base().optimum, seeds, watch).to_json()
 
     def longer(self, rules: Mapping[str, Rule], seeds: Sequence[int]) -> dict[str, Any] | None:
         """Train rules longer at the largest scale of the objective.

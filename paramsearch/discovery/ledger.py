@@ -39,6 +39,10 @@ class Evaluates(Protocol):
         """Give the exponents at which the slopes of the update probes vanish."""
         ...
 
+    def valleys(self, rules: Mapping[str, Rule], seeds: Sequence[int]) -> dict[str, Any]:
+        """Measure learning-rate curves of rules, and give what ``Valleys`` holds as JSON."""
+        ...
+
     def longer(self, rules: Mapping[str, Rule], seeds: Sequence[int]) -> dict[str, Any] | None:
         """Train rules longer, and give what ``Longer`` holds as JSON; None where that fails."""
         ...
@@ -130,6 +134,14 @@ class Ledger:
             found = self._solution = plain(self._evaluator.solve(encoding, seeds))
             self._store.put("solution", found)
         return found
+
+    def valleys(self, rules: Mapping[str, Rule], seeds: Sequence[int]) -> dict[str, Any]:
+        """Give learning-rate curves of rules; measured once per run folder."""
+        kept = self._store.get("valleys")
+        if kept is None:
+            kept = plain(self._evaluator.valleys(rules, seeds))
+            self._store.put("valleys", kept)
+        return kept
 
     def longer(self, rules: Mapping[str, Rule], seeds: Sequence[int]) -> dict[str, Any] | None:
         """Give what longer runs say; made once per run folder."""

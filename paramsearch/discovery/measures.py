@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from paramsearch.discovery.answers.answer import CURVES, STAGE
+from paramsearch.discovery.answers.answer import STAGE
 from paramsearch.discovery.answers.front import scored_by_loss
 from paramsearch.discovery.encoding import Point
 from paramsearch.discovery.evaluation import Evaluation
@@ -53,10 +53,8 @@ class Measures:
     def fresh(
         self, points: Sequence[Point], stage: str, number: int, rival: Point | None = None
     ) -> list[Evaluation]:
-        """Measure losses and probes, or curves for their stage, on seeds of their own."""
+        """Measure losses and probes on seeds of their own."""
         del rival
-        if stage == CURVES.name:
-            return self._told(points, self.settings.farther_seeds(), stage, number, CURVES)
         return self._told(points, self.settings.deciding_seeds(), stage, number, STAGE)
 
     def _told(

@@ -8,10 +8,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from paramsearch.discovery.answers.answer import CURVES, STAGE, answers
+from paramsearch.discovery.answers.answer import STAGE, answers
 from paramsearch.discovery.answers.choice import RIVALS
 from paramsearch.discovery.answers.front import ROUNDS as CLIMBED
 from paramsearch.discovery.answers.longer import TIMES
+from paramsearch.discovery.answers.valleys import OCTAVES
 from paramsearch.discovery.driver import FINALISTS, RESTARTS
 from paramsearch.discovery.habits import BEHIND_SOLVER, COLD
 from paramsearch.discovery.polish import JOINT, LOOKS
@@ -87,10 +88,10 @@ def expected(
             Round("loss", near + 1, final, usual.moves_by_loss, STAGE),
             Round("interval", near, final, tied, STAGE),
             Round("decide", RIVALS + 1, 4 * final, OPEN * (settings.prefer is None), STAGE),
-            Round("farther", CONTEND, 2 * final, PARTED * (settings.prefer is None), CURVES),
         ]
     plan = plan_of(rounds, objective, _probings(settings, counts, *SOLVED))
-    return _longer(plan, objective, final, PARTED, LONGER)
+    open_ = settings.prefer is None
+    return _afterwards(plan, objective, final, PARTED, CONTEND * open_, LONGER)
 
 
 def at_most(
@@ -127,27 +128,36 @@ def at_most(
         moves = 2 * CLIMBED * (2 * free + 1) + intervals + 2 * free
         compared = min(FINALISTS + moves, math.prod(counts))
         rounds.append(Round("loss", compared, final, stage=STAGE))
-        for name, count, seeds, stage in (
-            ("decide", RIVALS + 1, 4 * final, STAGE),
-            ("farther", RIVALS + 2, 2 * final, CURVES),
-        ):
-            rounds.append(Round(name, min(count, math.prod(counts)), seeds, stage=stage))
+        rounds.append(Round("decide", min(RIVALS + 1, math.prod(counts)), 4 * final, stage=STAGE))
     grid = objective.fidelity.lr.model_copy(update={"mode": "dense"})
     fidelity = objective.fidelity.model_copy(update={"lr": grid})
     dense = objective.model_copy(update={"fidelity": fidelity})
     # Twice, where the start does not train at the learning rate of the base at every scale.
     jacobians, steps = 2 * (JACOBIANS + 1), 2 * len(DAMPINGS) * JACOBIANS * ROUNDS
     plan = plan_of(rounds, dense, _probings(settings, counts, jacobians, steps))
-    return _longer(plan, objective, final, 1.0, RIVALS + 4)
+    return _afterwards(plan, objective, final, 1.0, RIVALS + 2, RIVALS + 4)
 
 
-def _longer(plan: Plan, objective: Objective, seeds: int, share: float, count: int) -> Plan:
-    """Add the longer runs, with twice the seeds of the polish but for the base model."""
+def _afterwards(
+    plan: Plan, objective: Objective, seeds: int, share: float, contend: int, longer: int
+) -> Plan:
+    """Add learning-rate curves and the longer runs, with twice the seeds of the polish.
+
+    Args:
+        plan: What comes before.
+        objective: Says whether there are any.
+        seeds: Of the polish.
+        share: Share of the searches in which they are made.
+        contend: Rules whose curves are measured, if the user leaves the choice open.
+        longer: Rules that train longer.
+    """
     if not answers(objective):
         return plan
-    times, last = share * TIMES, objective.fidelity.ratios[-1]
-    rules = Population(last, False, count * 2 * seeds, times)
-    more = (Population(1, False, RATES * seeds, times), rules)
+    last, points = objective.fidelity.ratios[-1], len(OCTAVES) * 2 * seeds * (contend > 0)
+    curves = [Population(1, False, points, share), Population(last, False, contend * points, share)]
+    times = share * TIMES
+    rules = Population(last, False, longer * 2 * seeds, times)
+    more = (*curves, Population(1, False, RATES * seeds, times), rules)
     return replace(plan, populations=(*plan.populations, *more))
 
 

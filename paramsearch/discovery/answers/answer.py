@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from paramsearch.discovery.answers.choice import Choice, choose, decided
-from paramsearch.discovery.answers.farther import contenders, foreseen, prospect
+from paramsearch.discovery.answers.farther import farther
 from paramsearch.discovery.answers.front import Entry, climb_by_loss, entries, front
 from paramsearch.discovery.answers.later import after, to_train
 from paramsearch.discovery.answers.longer import Longer
+from paramsearch.discovery.answers.valleys import Valleys
 from paramsearch.discovery.answers.wish import TARGET
 from paramsearch.discovery.encoding import Point
 from paramsearch.discovery.evaluation import Evaluation
@@ -26,9 +27,6 @@ from paramsearch.score.stage import ANSWERS, Stage
 
 STAGE = Stage(name=ANSWERS, terms=("loss", "probe_slopes"))
 """What the front compares: losses and probes at the transferred learning rate."""
-
-CURVES = Stage(name="farther", terms=("loss", "lr_collapse"))
-"""What foretells a loss at the target ratio: learning-rate curves at every scale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +67,7 @@ def answer(
     counts: Sequence[int],
     rule: Callable[[Point], Rule],
     names: Mapping[Point, str],
+    curves: Callable[[Mapping[str, Rule]], Valleys],
     train: Callable[[Mapping[str, Rule]], Longer | None],
     prefer: str | None = None,
     target_ratio: float | None = None,
@@ -82,11 +81,11 @@ def answer(
         start: Where the search began.
         lowest: Points with the lowest losses on other seeds.
         measure: Evaluates grid points on the common seeds, as ``STAGE`` says.
-        fresh: The same on seeds that nothing else sees, for its stage ``decide``; and learning-rate
-            curves, as ``CURVES`` says, for ``farther``.
+        fresh: The same on seeds that nothing else sees.
         counts: Grid sizes.
         rule: Gives the rule at a grid point.
         names: Of the points that have one.
+        curves: Measures learning-rate curves of rules, on fresh seeds.
         train: Trains rules longer, on fresh seeds; None where the base model then has no best
             learning rate.
         prefer: Which end of the front the user wants; None for the default.
@@ -109,10 +108,7 @@ def answer(
         some = [points[_key(entry)] for entry in choice.alike]
         again = zip(choice.alike, some, fresh(some, "decide", 0), strict=True)
         choice = decided(choice, entries([(e.name, rule(p), each) for e, p, each in again]))
-    if rivals := contenders(choice):
-        found = fresh([points[_key(entry)] for entry in rivals], "farther", 0)
-        seen = [prospect(e, each, target) for e, each in zip(rivals, found, strict=True)]
-        choice = foreseen(choice, seen)
+    choice = farther(choice, curves)
     longer = None
     if choice.front.limit != choice.front.loss:
         longer = train(to_train(choice, rule(start)))

@@ -4,33 +4,29 @@ An optimum that moves costs little over the ratios of a search and much beyond t
 base's best learning rate ends up beside the valley. Of several rules with a lower loss than the
 limit end, the one is recommended whose curves foretell the lowest loss at the target.
 
-With ``o(m)`` the octaves from the base's best learning rate to the best one at ratio m, the drift
-is the least-squares slope ``d = sum u o(m) / sum u^2`` over ``u = log2 m``. The curve of the
-largest ratio measured, ``M``, shifted by ``d log2(R / M)``, stands for that of ratio R, and is
-read at the base's best learning rate.
+With ``o(m)`` the best learning rate at ratio m, in octaves, and M the largest ratio measured, the
+drift is ``d = (o(M) - o(1)) / log2 M``. The curve at M, moved by ``d log2(R / M)``, stands for that
+at the target R, and is read at the base's best learning rate.
 """
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from paramsearch.discovery.answers.choice import Choice, fate_of
 from paramsearch.discovery.answers.front import Entry
-from paramsearch.discovery.evaluation import Evaluation
+from paramsearch.discovery.answers.valleys import Valleys
 from paramsearch.discovery.paired import Gap, gap, mean_of
-from paramsearch.discovery.recorded import recorded
-from paramsearch.score.collapse import log_losses
-from paramsearch.score.curve import interpolate, optimum
-from paramsearch.score.measured import Measured
+from paramsearch.rules.rule import Rule
 
 
 @dataclass(frozen=True, slots=True)
 class Prospect:
     """What the learning-rate curves of a rule say about larger models.
 
-    Each is of single seeds by the jackknife, as curves of one seed are too ragged for an optimum:
-    n times the value of all n seeds, minus n - 1 times that of all but one.
+    Curves of single seeds are too ragged for an optimum: values are those of all n seeds, and vary
+    from seed to seed by ``(n - 1) (mean_j o_j - o_j)``, ``o_j`` being the value without seed j. So
+    their mean is the value of all, and its standard error that of the jackknife.
 
     Attributes:
         entry: The rule.
@@ -56,58 +52,56 @@ class Prospect:
         }
 
 
-def prospect(entry: Entry, evaluation: Evaluation, ratio: float) -> Prospect:
+def prospect(entry: Entry, name: str, valleys: Valleys, ratio: float) -> Prospect:
     """Foretell the loss of a rule at a ratio.
 
     Args:
         entry: The rule.
-        evaluation: Its learning-rate curves at every scale of the search.
+        name: Under which its curve is there.
+        valleys: Curves.
         ratio: The target.
     """
-    curves = recorded(evaluation)
-    seeds = curves[0].losses.shape[1]
-    every = range(seeds)
-    whole = _foretold(curves, every, ratio)
-    parts = [whole]
-    if seeds > 1:
-        without = [_foretold(curves, [s for s in every if s != left], ratio) for left in every]
-        parts = [
-            tuple(seeds * a - (seeds - 1) * b for a, b in zip(whole, part, strict=True))
-            for part in without
-        ]
-    drifts, losses = zip(*parts, strict=True)
+    seeds = valleys.seeds
+    drifts = _jackknife(lambda some: valleys.drift(name, some), seeds)
+    losses = _jackknife(lambda some: valleys.foretold(name, some, ratio), seeds)
     return Prospect(entry, drifts, losses)
 
 
-def _foretold(curves: Sequence[Measured], seeds: Sequence[int], ratio: float) -> tuple[float, ...]:
-    """Give the drift and the log loss at a ratio, from some of the seeds."""
-    octaves = [math.log2(curve.ratio) for curve in curves[1:]]
-    moved = [u * _moved(curve, seeds) for u, curve in zip(octaves, curves[1:], strict=True)]
-    drift = sum(moved) / sum(u * u for u in octaves)
-    last = curves[-1]
-    lrs, losses = last.lrs.tolist(), log_losses(last, 1.0)[:, list(seeds)]
-    shift = drift * max(0.0, math.log2(ratio / last.ratio))
-    at = min(max(lrs[last.center] * 2.0**-shift, lrs[0]), lrs[-1])  # curves are flat farther out
-    return drift, interpolate(lrs, losses, at)
+def _jackknife(value: Callable[[Sequence[int]], float], seeds: Sequence[int]) -> tuple[float, ...]:
+    whole, count = value(seeds), len(seeds)
+    if count == 1:
+        return (whole,)
+    without = [value([seed for seed in seeds if seed != left]) for left in seeds]
+    mean = sum(without) / count
+    return tuple(whole + (count - 1) * (mean - each) for each in without)
 
 
-def _moved(curve: Measured, seeds: Sequence[int]) -> float:
-    """Give the octaves to the best learning rate from that of the base; 0 where all diverged."""
-    best = optimum(curve.lrs.tolist(), curve.losses[:, list(seeds)])
-    return 0.0 if best is None else best.log2_lr - math.log2(curve.lrs[curve.center])
-
-
-def contenders(choice: Choice) -> list[Entry]:
-    """List the rules whose curves are to be measured: what is recommended, rivals, the limit end.
+def contenders(choice: Choice) -> dict[str, Entry]:
+    """Give the rules whose curves are to be measured: what is recommended, rivals, the limit end.
 
     Args:
         choice: What is recommended.
 
     Returns:
-        None where nothing rivals the limit end.
+        By name, the limit end last; none where nothing rivals it.
     """
     some = (choice.recommended, *choice.rivals, choice.front.limit)
-    return [e for i, e in enumerate(some) if e not in some[:i]] if choice.rivals else []
+    distinct = [e for i, e in enumerate(some) if e not in some[:i]] if choice.rivals else []
+    return {f"rule {number}": entry for number, entry in enumerate(distinct, start=1)}
+
+
+def farther(choice: Choice, train: Callable[[Mapping[str, Rule]], Valleys]) -> Choice:
+    """Look at a recommendation again at the target, where rules rival the limit end.
+
+    Args:
+        choice: What was recommended.
+        train: Measures curves of rules on seeds on which nothing was chosen.
+    """
+    some = contenders(choice)
+    if not some:
+        return choice
+    valleys, ratio = train({name: entry.rule for name, entry in some.items()}), choice.target_ratio
+    return foreseen(choice, [prospect(e, name, valleys, ratio) for name, e in some.items()])
 
 
 def foreseen(choice: Choice, prospects: Sequence[Prospect]) -> Choice:
