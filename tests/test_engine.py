@@ -1,5 +1,8 @@
 """The population engine against plain ``torch.optim`` runs of the plugged-in model."""
 
+import gc
+import weakref
+
 import pytest
 import torch
 
@@ -7,6 +10,8 @@ import paramsearch
 from paramsearch.rules.rule import Rule
 from paramsearch.tasks.catalog import load_task
 from paramsearch.tracing.arch import load_arch
+from paramsearch.train import chunk
+from paramsearch.train import compiled as compiled_step
 from paramsearch.train.cost import chunk_size
 from paramsearch.train.engine import cost_of, train
 from paramsearch.train.optimizers.table import optimizer_entry
@@ -113,3 +118,25 @@ def test_progress_counts_every_member_step() -> None:
         execution=Execution(chunk=2),
     )
     assert sum(counts) == 3 * 4
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_chunk_is_gone_when_it_is_trained(compiled: bool, monkeypatch) -> None:
+    """Not kept by what refers to itself, until garbage is collected."""
+    monkeypatch.setattr(compiled_step, "_compile", lambda graph, *_: graph)
+    kept: list[weakref.ref[object]] = []
+
+    class Watched(chunk._Chunk):
+        def __init__(self, *args: object) -> None:
+            super().__init__(*args)
+            kept.append(weakref.ref(self))
+
+    monkeypatch.setattr(chunk, "_Chunk", Watched)
+    execution = Execution(compiled, chunk=4)
+    gc.disable()
+    try:
+        rules = [Rule.load("sp"), Rule.load("mup")]
+        train(workload("mlp", 8), rules, MEMBERS, Recipe("adam", 3), execution=execution)
+        assert [each() for each in kept] == [None]
+    finally:
+        gc.enable()

@@ -30,6 +30,8 @@ from paramsearch.train.workload import Workload
 _SAMPLE = (0.2, 0.5)  # seconds of the longest sample of a pace, at least and at most
 _SHARE = 0.003  # of the search that it may take
 _LARGEST = 512  # members of a sample
+_HELD = 1.2  # what a process on the CPU grows by over what its tensors take: 1.1 to 1.4, convnets 2
+_COMPILER = 6e7  # bytes of torch's compiler, 5e7 to 7e7
 _BESIDE = 270  # times a moment of plain Python, beside training: to load, propose and record
 
 
@@ -116,7 +118,8 @@ def predict(setting: Setting, plan: Plan, most: Plan, work: Work | None = None) 
             return Prediction(*counts)
         mine = [p for p in plan.populations if p.ratio == ratio]
         places.append(_place(setting, workload, mine, work, began))
-    resident = 0.0 if setting.device.startswith("cuda") else _resident()
+    resident, held = (0.0, 1.0) if setting.device.startswith("cuda") else (_resident(), _HELD)
+    compiles = any(way.compiles for place in places for way in place.ways.values())
     rough = sum(place.rough for place in places)
     limit = min(max(_SHARE * rough, _SAMPLE[0]), _SAMPLE[1])
     reason = next((p.workload.backend.reason for p in places), "")
@@ -124,7 +127,7 @@ def predict(setting: Setting, plan: Plan, most: Plan, work: Work | None = None) 
     return Prediction(
         *counts,
         flops=sum(place.flops for place in places),
-        memory=resident + max(place.memory for place in places),
+        memory=resident + _COMPILER * compiles + held * max(place.memory for place in places),
         seconds=_BESIDE * _moment() + sum(place.seconds(limit) for place in places),
         looped=reason if looped else "",
         steepness=_steepness(places, setting.objective.fidelity.ratios),

@@ -67,6 +67,12 @@ class _Chunk:
         self._stepping: Stepping | None = None
 
     def train(self, on_step: Callable[[], None] | None) -> Outcome:
+        try:
+            return self._trained(on_step)
+        finally:  # what refers to this object would keep its tensors until garbage is collected
+            self._stepping = None
+
+    def _trained(self, on_step: Callable[[], None] | None) -> Outcome:
         steps, probes = len(self._factors), self._step.probes
         start = self._moment(0)
         self._live.memories = [probe.start(start) for probe in probes]
