@@ -2,8 +2,8 @@
 //
 // Each matrix is computed in tiles of a few rows and one or two registers of columns, whose sums
 // stay in registers. B is copied beforehand into panels that are as wide as a tile and as deep as
-// DEPTH, which stay in the cache nearest to the core. Every element is summed in the order of
-// the depth, whatever the number of threads.
+// DEPTH, which stay in the cache nearest to the core; for a few rows it is read where it is. Every
+// element is summed in the order of the depth, whatever the number of threads.
 
 #include <immintrin.h>
 
@@ -14,6 +14,7 @@ namespace {
 
 constexpr long LANES = 16;
 constexpr long DEPTH = 256;  // of a panel
+constexpr long FEW = 64;  // rows for which copying does not pay
 
 struct Matrix {  // one of many, with the distances between matrices, rows and columns
     float* data;
@@ -79,16 +80,18 @@ void pack(const float* from, long row, long column, long depth, long columns, fl
     }
 }
 
-// Compute ROWS rows of a panel's columns; the first panel begins C, others add to it.
+// Compute ROWS rows of a panel's columns, whose rows are `next` apart; the first panel begins C,
+// others add to it.
 template <int ROWS, int VECTORS>
-void tile(long depth, Matrix a, const float* panel, Matrix c, long columns, bool begins) {
+void tile(long depth, Matrix a, const float* panel, long next, Matrix c, long columns,
+          bool begins) {
     __m512 sums[ROWS][VECTORS];
     for (int i = 0; i < ROWS; i++)
         for (int j = 0; j < VECTORS; j++) sums[i][j] = _mm512_setzero_ps();
     for (long p = 0; p < depth; p++) {
         __m512 right[VECTORS];
         for (int j = 0; j < VECTORS; j++)
-            right[j] = _mm512_load_ps(panel + (p * VECTORS + j) * LANES);
+            right[j] = _mm512_loadu_ps(panel + p * next + j * LANES);
         for (int i = 0; i < ROWS; i++) {
             __m512 left = _mm512_set1_ps(*a.at(0, i, p));
             for (int j = 0; j < VECTORS; j++)
@@ -108,13 +111,13 @@ void tile(long depth, Matrix a, const float* panel, Matrix c, long columns, bool
 
 // Compute the rows left over by tiles of more rows.
 template <int ROWS, int VECTORS>
-void remainder(long rows, long depth, Matrix a, const float* panel, Matrix c, long columns,
-               bool begins) {
+void remainder(long rows, long depth, Matrix a, const float* panel, long next, Matrix c,
+               long columns, bool begins) {
     if constexpr (ROWS > 0) {
         if (rows == ROWS)
-            tile<ROWS, VECTORS>(depth, a, panel, c, columns, begins);
+            tile<ROWS, VECTORS>(depth, a, panel, next, c, columns, begins);
         else
-            remainder<ROWS - 1, VECTORS>(rows, depth, a, panel, c, columns, begins);
+            remainder<ROWS - 1, VECTORS>(rows, depth, a, panel, next, c, columns, begins);
     }
 }
 
@@ -126,14 +129,17 @@ void product(long m, long k, long n, Matrix a, Matrix b, Matrix c) {
         long depth = std::min(DEPTH, k - p);
         for (long j = 0; j < n; j += WIDE) {
             long columns = std::min(WIDE, n - j), i = 0;
-            pack<WIDE>(b.at(0, p, j), b.row, b.column, depth, columns, panel);
+            const bool direct = b.column == 1 && columns == WIDE && m <= FEW;
+            if (!direct) pack<WIDE>(b.at(0, p, j), b.row, b.column, depth, columns, panel);
+            const float* from = direct ? b.at(0, p, j) : panel;
+            const long next = direct ? b.row : WIDE;
             Matrix left = a, to = c;
             for (; i + ROWS <= m; i += ROWS) {
                 left.data = a.at(0, i, p), to.data = c.at(0, i, j);
-                tile<ROWS, VECTORS>(depth, left, panel, to, columns, p == 0);
+                tile<ROWS, VECTORS>(depth, left, from, next, to, columns, p == 0);
             }
             left.data = a.at(0, i, p), to.data = c.at(0, i, j);
-            remainder<ROWS - 1, VECTORS>(m - i, depth, left, panel, to, columns, p == 0);
+            remainder<ROWS - 1, VECTORS>(m - i, depth, left, from, next, to, columns, p == 0);
         }
     }
 }
@@ -141,10 +147,11 @@ void product(long m, long k, long n, Matrix a, Matrix b, Matrix c) {
 }  // namespace
 
 // Multiply `count` matrices (m, k) by as many (k, n); the columns of the results lie side by side.
-extern "C" void products(int64_t threads, int64_t count, int64_t m, int64_t k, int64_t n,
-                         float* a, int64_t a_each, int64_t a_row, int64_t a_column,
-                         float* b, int64_t b_each, int64_t b_row, int64_t b_column,
-                         float* c, int64_t c_each, int64_t c_row) {
+// Torch's compiler binds functions of this name to Python.
+extern "C" void kernel(int64_t threads, int64_t count, int64_t m, int64_t k, int64_t n,
+                       float* a, int64_t a_each, int64_t a_row, int64_t a_column,
+                       float* b, int64_t b_each, int64_t b_row, int64_t b_column,
+                       float* c, int64_t c_each, int64_t c_row) {
     const Matrix left{a, a_each, a_row, a_column}, right{b, b_each, b_row, b_column};
     const Matrix result{c, c_each, c_row, 1};
     // A few matrices that do not share out evenly are cut into rows.
@@ -159,7 +166,7 @@ extern "C" void products(int64_t threads, int64_t count, int64_t m, int64_t k, i
         to.data = result.at(which, start, 0);
         const long here = std::min(rows, m - start);
         if (n <= LANES)
-            product<14, 1>(here, k, n, some, whole, to);
+            product<16, 1>(here, k, n, some, whole, to);
         else
             product<12, 2>(here, k, n, some, whole, to);
     }

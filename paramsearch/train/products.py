@@ -4,7 +4,6 @@ Torch multiplies by Intel's library, which on other makers' processors keeps to 
 floats. Where they have registers of sixteen, ``products.cpp`` takes less than half of the time.
 """
 
-import ctypes
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
@@ -47,9 +46,9 @@ def bmm(left: Tensor, right: Tensor, *, out: Tensor | None = None) -> Tensor:
     _products()(
         torch.get_num_threads(),
         *(count, m, k, n),
-        *(left.data_ptr(), *left.stride()),
-        *(right.data_ptr(), *right.stride()),
-        *(out.data_ptr(), each, row),
+        *(left, *left.stride()),
+        *(right, *right.stride()),
+        *(out, each, row),
     )
     return out
 
@@ -91,17 +90,12 @@ def _products() -> Any:
 @cache
 def _begun() -> Future[Any]:
     """Begin to build the library; torch's compiler keeps what it built on disk."""
-    from torch._inductor.codecache import CppCodeCache  # takes a second
+    from torch._inductor.codecache import CppPythonBindingsCodeCache  # takes a second
 
-    return ThreadPoolExecutor(1).submit(_built, CppCodeCache)
-
-
-def _built(cache: Any) -> Any:
-    products = cache.load(_SOURCE.read_text()).products
-    matrix = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64]
-    products.argtypes = [ctypes.c_int64] * 5 + matrix * 2 + matrix[:3]
-    products.restype = None
-    return products
+    matrix, size = ["float*", *["int64_t"] * 3], "int64_t"
+    types = [*[size] * 5, *matrix, *matrix, *matrix[:3]]
+    build: Any = CppPythonBindingsCodeCache.load_pybinding
+    return ThreadPoolExecutor(1).submit(build, types, _SOURCE.read_text())
 
 
 @cache
