@@ -36,8 +36,9 @@ PARTED = 0.7
 OPEN = 0.2
 """Share of the searches in which no rule holds up to the target: two of eleven (convnet, gpt)."""
 
-CONTEND = 5
-"""Rules whose curves foretell the loss at the target: the limit end and 1 to 6 others."""
+FORESEEN, CONTEND = 0.4, 5
+"""Share of the searches in which rules rival the limit end: four of eleven; and how many then have
+curves measured, with it: 2 to 7."""
 
 RATES = 12
 """Learning rates of the base model's curve for longer runs, about."""
@@ -90,8 +91,8 @@ def expected(
             Round("decide", RIVALS + 1, 4 * final, OPEN * (settings.prefer is None), STAGE),
         ]
     plan = plan_of(rounds, objective, _probings(settings, counts, *SOLVED))
-    open_ = settings.prefer is None
-    return _afterwards(plan, objective, final, PARTED, CONTEND * open_, LONGER)
+    seen = FORESEEN * (settings.prefer is None)
+    return _afterwards(plan, objective, final, (seen, CONTEND), (PARTED, LONGER))
 
 
 def at_most(
@@ -135,11 +136,15 @@ def at_most(
     # Twice, where the start does not train at the learning rate of the base at every scale.
     jacobians, steps = 2 * (JACOBIANS + 1), 2 * len(DAMPINGS) * JACOBIANS * ROUNDS
     plan = plan_of(rounds, dense, _probings(settings, counts, jacobians, steps))
-    return _afterwards(plan, objective, final, 1.0, RIVALS + 2, RIVALS + 4)
+    return _afterwards(plan, objective, final, (1.0, RIVALS + 2), (1.0, RIVALS + 4))
 
 
 def _afterwards(
-    plan: Plan, objective: Objective, seeds: int, share: float, contend: int, longer: int
+    plan: Plan,
+    objective: Objective,
+    seeds: int,
+    contending: tuple[float, int],
+    parted: tuple[float, int],
 ) -> Plan:
     """Add learning-rate curves and the longer runs, with twice the seeds of the polish.
 
@@ -147,17 +152,16 @@ def _afterwards(
         plan: What comes before.
         objective: Says whether there are any.
         seeds: Of the polish.
-        share: Share of the searches in which they are made.
-        contend: Rules whose curves are measured, if the user leaves the choice open.
-        longer: Rules that train longer.
+        contending: Share of the searches in which curves are measured, and rules that have them.
+        parted: The same of longer runs.
     """
     if not answers(objective):
         return plan
-    last, points = objective.fidelity.ratios[-1], len(OCTAVES) * 2 * seeds * (contend > 0)
-    curves = [Population(1, False, points, share), Population(last, False, contend * points, share)]
-    times = share * TIMES
-    rules = Population(last, False, longer * 2 * seeds, times)
-    more = (*curves, Population(1, False, RATES * seeds, times), rules)
+    (seen, rivals), (share, rules), last = contending, parted, objective.fidelity.ratios[-1]
+    points, times = len(OCTAVES) * 2 * seeds, share * TIMES
+    curves = (Population(1, False, points, seen), Population(last, False, rivals * points, seen))
+    ends = Population(last, False, rules * 2 * seeds, times)
+    more = (*curves, Population(1, False, RATES * seeds, times), ends)
     return replace(plan, populations=(*plan.populations, *more))
 
 
