@@ -183,7 +183,7 @@ def measure(model: str, width: int, asked: argparse.Namespace) -> None:
     cells += [f"{ratio('loop', name):.1f}x" for name in ("eager", "compiled")]
     cells += [f"{ratio('jax', name):.2f}x" for name in ("eager", "compiled")]
     cells += [f"{share('eager'):.0%}", f"{share(ours):.0%}", f"{max(peaks) / 1e9:.0f}"]
-    show([*cells, f"{cold:.1f}", f"{warm:.1f}", f"{jax_seconds:.1f}"])
+    show([*cells, *(f"{each:.2f}" for each in (cold, warm, jax_seconds))])
 
 
 def show(cells: list[str]) -> None:
