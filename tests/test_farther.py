@@ -100,10 +100,17 @@ def again(choice, **curves):
 
 FIRST = {e.name: e for e in contenders(choose(front_of(**NARROW))).values()}
 FORETOLD = [  # place and lowest log loss of far, middle and mup; recommended, rivals left, said
-    ((0.0, -0.2), (0.0, -0.1), (0.0, 0.0), "far", ["middle"], "is the lowest of 3 rules, 18.1%"),
-    ((1.25, -0.2), (0.0, -0.1), (0.0, 0.0), "middle", [], "moves by +0.62 ± 0.00 octaves when"),
-    ((1.25, -0.2), (0.5, -0.1), (0.5, 0.0), "middle", ["far"], "than that of the rule recommended"),
-    ((1.25, -0.2), (-0.9, -0.1), (0.0, 0.0), "mup", [], "than that of the limit end, which moves"),
+    (
+        (0.0, -0.2),
+        (0.0, -0.1),
+        (0.0, 0.0),
+        "far",
+        ["middle"],
+        "foretell it the lowest loss of 3",
+    ),
+    ((1.25, -0.2), (0.0, -0.1), (0.0, 0.0), "middle", [], "over the search by +0.62 ± 0.00"),
+    ((1.25, -0.2), (0.5, -0.1), (0.5, 0.0), "middle", ["far"], "Over the search its loss is 9.5%"),
+    ((1.25, -0.2), (-0.9, -0.1), (0.0, 0.0), "mup", [], "foretell the limit end the lowest loss"),
 ]
 
 

@@ -131,26 +131,26 @@ def foreseen(choice: Choice, prospects: Sequence[Prospect]) -> Choice:
 def _said(choice: Choice, best: Prospect, prospects: Sequence[Prospect]) -> str:
     """Say what is foretold, and what was recommended before where that is another rule."""
     first, limit = prospects[0], prospects[-1]
-    at = f"at ratio {choice.target_ratio:g}, as learning-rate curves on {len(best.losses)} fresh "
-    at += "seeds foretell it"
+    one = "the limit end" if best.entry == limit.entry else "it"
+    foretold = (
+        f"Learning-rate curves on {len(best.losses)} fresh seeds foretell {one} the lowest loss of "
+        f"{len(prospects)} rules at ratio {choice.target_ratio:g}"
+    )
+    moves = f"its best learning rate moves by {_drift(best)} octaves when the scale doubles"
     if best.entry == first.entry:
         below = best.against(limit).percent()
-        return (
-            f"{choice.reason} Its loss {at}, is the lowest of {len(prospects)} rules, {below} than "
-            f"the limit end's: its best learning rate moves by {_drift(best)}."
-        )
-    own = f"The best learning rate of the rule with the lowest loss moves by {_drift(first)}, and "
-    own += f"its loss {at}, is {first.against(best).percent()} than"
+        return f"{choice.reason} {foretold}, {below} than the limit end's: {moves}."
+    said = (
+        f"{foretold}: {moves}, that of the rule with the lowest loss over the search by "
+        f"{_drift(first)}, which makes its loss {first.against(best).percent()} there."
+    )
     if best.entry == limit.entry:
-        return f"{own} that of the limit end, which moves by {_drift(best)}."
+        return said
     over = best.entry.against(limit.entry).percent()
     fate = fate_of(best.entry, choice.target_ratio)
-    return (
-        f"{own} that of the rule recommended, which moves by {_drift(best)}. Over the search that "
-        f"has a loss {over} than the limit end, and {fate}."
-    )
+    return f"{said} Over the search its loss is {over} than that of the limit end, and {fate}."
 
 
 def _drift(each: Prospect) -> str:
     size = mean_of(each.drifts)
-    return f"{size.mean:+.2f} ± {size.error:.2f} octaves when the scale doubles"
+    return f"{size.mean:+.2f} ± {size.error:.2f}"
