@@ -42,7 +42,8 @@ def bmm(left: Tensor, right: Tensor, *, out: Tensor | None = None) -> Tensor:
     n = right.shape[2]
     if out is None:
         out = left.new_empty(count, m, n)
-    each, row, _ = out.stride()
+    each, row, column = out.stride()
+    assert column == 1 or n == 1, "the entries of a row lie side by side"
     _products()(
         torch.get_num_threads(),
         *(count, m, k, n),
