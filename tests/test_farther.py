@@ -141,11 +141,14 @@ LATER = [  # losses of far and middle over the limit end's after longer runs, re
     (1.1, 0.8, "middle", "that rule is not better any more, 10.0% ± 0.0% higher, so another is"),
     (1.1, 1.1, "mup", "so the limit end is recommended in its place"),
 ]
+UNSURE = 0.3  # octaves by which the places of the limit end's seeds differ
 
 
 @pytest.mark.parametrize(("far", "middle", "name", "said"), LATER)
 def test_longer_runs_may_rule_it_out_but_do_not_choose(far, middle, name, said):
-    first = again(choose(front_of(**NARROW)), far=(0.0, -0.2), middle=(0.0, -0.1), mup=(0.0, 0.0))
+    low = {"far": (0.0, -0.012), "middle": (0.0, -0.011), "mup": (0.25, -0.01, UNSURE)}
+    first = again(choose(front_of(**NARROW)), **low)
+    assert not first.ahead
     choice = after(first, longer(loss=far, recommended=far, **{"rival 1": middle}))
     assert choice.recommended.name == name and said in choice.reason
 
@@ -161,3 +164,28 @@ def test_curves_are_those_of_the_base_and_of_the_largest_scale():
     assert found.rules["mup"] == tuple(map(tuple, exact.tolist()))
     base = lr_losses(setting, setting.base_scale, [Rule.load("sp")], lrs, [5, 6])[0]
     assert [list(row) for row in found.base] == [pytest.approx(row) for row in base.tolist()]
+
+
+def test_longer_runs_do_not_bring_back_what_is_known_to_end_badly():
+    first = again(choose(front_of(**NARROW)), far=(0.0, 0.0), middle=(0.0, 0.1), mup=(1.0, 0.0))
+    assert first.ahead
+    choice = after(first, longer(loss=1.1, recommended=1.1, **{"rival 1": 1.1}))
+    assert choice.recommended.name == "far"
+    assert "10.0% ± 0.0% higher than the limit end's, whose curves foretell worse" in choice.reason
+
+
+SAFE = [  # place and lowest log loss of the solver's rule and of the limit end; recommended
+    ((0.0, 0.1), (0.0, 0.0), "limit"),
+    ((0.0, 0.1), (-1.0, 0.0), "safe"),
+    ((0.0, -0.003), (0.25, -0.01, UNSURE), "limit"),  # by less than a standard error
+]
+
+
+@pytest.mark.parametrize(("safe", "limit", "name"), SAFE)
+def test_the_solvers_rule_takes_the_place_of_a_limit_end_that_drifts(safe, limit, name):
+    found = front_of(limit=(0.0, 0.0), safe=(0.05, -0.1))
+    (other,) = found.others
+    curves = {"rule 1": valley(*safe), "limit": valley(*limit)}
+    choice = farther(choose(found), lambda rules: Valleys(4.0, valley(), curves), [other])
+    assert choice.recommended.name == name
+    assert ("that of the limit end by -0.50" in choice.reason) == (name == "safe")

@@ -8,6 +8,7 @@ from test_execution import Execution, Recipe, assert_same, trained, workload
 
 from paramsearch.train import compiled, products
 
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # where torch builds
 wide = pytest.mark.skipif(
     torch.backends.cpu.get_cpu_capability() != "AVX512", reason="needs registers of 16 floats"
 )
@@ -79,7 +80,6 @@ def test_same_bits_for_any_threads_and_beside_any_others():
 
 
 @wide
-@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # where torch imports itself
 @pytest.mark.parametrize("optimizer", ["adam", "muon"])
 def test_compiled_steps_use_them(optimizer, monkeypatch):
     monkeypatch.setattr(compiled, "_compile", lambda graph, *_: graph)  # not by torch's

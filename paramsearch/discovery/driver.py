@@ -179,6 +179,7 @@ class Driver:
             {point: each for point, each in self._measure.met.items() if has_limit(each)},
             best,
             start,
+            self._simple,
             [step.point for step in by_loss[:FINALISTS]],
             self._measures.losses,
             self._measures.fresh,

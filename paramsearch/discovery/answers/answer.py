@@ -61,6 +61,7 @@ def answer(
     met: Mapping[Point, Evaluation],
     best: Point,
     start: Point,
+    simple: Point | None,
     lowest: Sequence[Point],
     measure: Measure,
     fresh: Measure,
@@ -79,6 +80,7 @@ def answer(
         best: The one with the best score; it is the limit end if it keeps features learning as
             well as any.
         start: Where the search began.
+        simple: The solver's rule; None if there is none.
         lowest: Points with the lowest losses on other seeds.
         measure: Evaluates grid points on the common seeds, as ``STAGE`` says.
         fresh: The same on seeds that nothing else sees.
@@ -92,7 +94,8 @@ def answer(
         target_ratio: The largest ratio at which the rule is to be used; None for the default.
     """
     known = dict(met)
-    tried = [point for point in dict.fromkeys([start, *lowest]) if point not in known]
+    solved = [] if simple is None else [simple]
+    tried = [point for point in dict.fromkeys([start, *solved, *lowest]) if point not in known]
     if tried:
         known |= dict(zip(tried, measure(tried, "loss", 0), strict=True))
     target = TARGET if target_ratio is None else target_ratio
@@ -102,13 +105,15 @@ def answer(
         known |= {point: each for point, each in met.items() if point not in known}
     every = entries([(names.get(p, ""), rule(p), e) for p, e in known.items()])
     points = {key_of(rule(point), []): point for point in known}
-    favourite = next(entry for entry in every if _key(entry) == key_of(rule(best), []))
+    by_key = {_key(entry): entry for entry in every}
+    favourite = by_key[key_of(rule(best), [])]
     choice = choose(front(every, favourite), prefer, target_ratio)
     if len(choice.alike) > 1:
         some = [points[_key(entry)] for entry in choice.alike]
         again = zip(choice.alike, some, fresh(some, "decide", 0), strict=True)
         choice = decided(choice, entries([(e.name, rule(p), each) for e, p, each in again]))
-    choice = farther(choice, curves)
+    safe = [by_key[key_of(rule(point), [])] for point in solved]
+    choice = farther(choice, curves, safe)
     longer = None
     if choice.front.limit != choice.front.loss:
         longer = train(to_train(choice, rule(start)))

@@ -33,6 +33,8 @@ class Choice:
             lowest first, and the limit end; else empty.
         foretold: What learning-rate curves foretell of the rules that hold, as plain data, the
             lowest loss at the target first; empty where they were not asked.
+        ahead: Whether they foretell that the limit end has a higher loss there, beyond two standard
+            errors.
     """
 
     front: Front
@@ -43,6 +45,7 @@ class Choice:
     rivals: tuple[Entry, ...] = ()
     alike: tuple[Entry, ...] = ()
     foretold: tuple[dict[str, Any], ...] = ()
+    ahead: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Give plain data; rules are in the front's."""

@@ -76,28 +76,38 @@ def _jackknife(value: Callable[[Sequence[int]], float], seeds: Sequence[int]) ->
     return tuple(whole + (count - 1) * (mean - each) for each in without)
 
 
-def contenders(choice: Choice) -> dict[str, Entry]:
+def contenders(choice: Choice, safe: Sequence[Entry] = ()) -> dict[str, Entry]:
     """Give the rules whose curves are to be measured: what is recommended, rivals, the limit end.
 
     Args:
         choice: What is recommended.
+        safe: Rules for which something else speaks: that of the solver.
 
     Returns:
-        By name, the limit end last; none where nothing rivals it.
+        By name, the limit end last; none where it is alone, where no rule holds up to the target,
+        or where the user preferred an end.
     """
-    some = (choice.recommended, *choice.rivals, choice.front.limit)
-    distinct = [e for i, e in enumerate(some) if e not in some[:i]] if choice.rivals else []
-    return {f"rule {number}": entry for number, entry in enumerate(distinct, start=1)}
+    if choice.prefer is not None or choice.alike:
+        return {}
+    limit, some = choice.front.limit, (choice.recommended, *choice.rivals, *safe)
+    distinct = [e for i, e in enumerate(some) if e not in (*some[:i], limit)]
+    named = {f"rule {number}": entry for number, entry in enumerate(distinct, start=1)}
+    return {**named, "limit": limit} if named else {}
 
 
-def farther(choice: Choice, train: Callable[[Mapping[str, Rule]], Valleys]) -> Choice:
-    """Look at a recommendation again at the target, where rules rival the limit end.
+def farther(
+    choice: Choice,
+    train: Callable[[Mapping[str, Rule]], Valleys],
+    safe: Sequence[Entry] = (),
+) -> Choice:
+    """Look at a recommendation again at the target, where the limit end is not alone.
 
     Args:
         choice: What was recommended.
         train: Measures curves of rules on seeds on which nothing was chosen.
+        safe: Rules for which something else speaks: that of the solver.
     """
-    some = contenders(choice)
+    some = contenders(choice, safe)
     if not some:
         return choice
     valleys, ratio = train({name: entry.rule for name, entry in some.items()}), choice.target_ratio
@@ -107,16 +117,22 @@ def farther(choice: Choice, train: Callable[[Mapping[str, Rule]], Valleys]) -> C
 def foreseen(choice: Choice, prospects: Sequence[Prospect]) -> Choice:
     """Recommend the rule with the lowest loss foretold at the target.
 
+    A rule whose loss over the search is not lower than that of the limit end has to be foretold to
+    be lower by more than a standard error.
+
     Args:
         choice: What was recommended.
         prospects: Of its contenders, the limit end last, on seeds on which nothing was chosen.
 
     Returns:
         The choice. After longer runs those of the others may still come first that are foretold to
-        be lower than the limit end, in that order.
+        be lower than the limit end, in that order; or the limit end, unless it is foretold to be
+        higher beyond two standard errors.
     """
-    limit = prospects[-1]
-    best, *others = sorted(prospects, key=lambda each: mean_of(each.losses).mean)
+    limit, known = prospects[-1], (choice.recommended, *choice.rivals)
+    ranked = sorted(prospects, key=lambda each: mean_of(each.losses).mean)
+    able = [e for e in ranked if e.entry in known or e == limit or e.against(limit).promising]
+    best, *others = able
     rivals = [each.entry for each in others if each.against(limit).mean < 0]
     reason = _said(choice, best, prospects)
     return replace(
@@ -124,13 +140,15 @@ def foreseen(choice: Choice, prospects: Sequence[Prospect]) -> Choice:
         recommended=best.entry,
         reason=reason,
         rivals=tuple(rivals),
-        foretold=tuple(each.to_json() for each in (best, *others)),
+        foretold=tuple(each.to_json() for each in ranked),
+        ahead=best.against(limit).word() == "lower",
     )
 
 
 def _said(choice: Choice, best: Prospect, prospects: Sequence[Prospect]) -> str:
     """Say what is foretold, and what was recommended before where that is another rule."""
-    first, limit = prospects[0], prospects[-1]
+    limit = prospects[-1]
+    first = next(each for each in prospects if each.entry == choice.recommended)
     one = "the limit end" if best.entry == limit.entry else "it"
     foretold = (
         f"Learning-rate curves on {len(best.losses)} fresh seeds foretell {one} the lowest loss of "
@@ -138,11 +156,12 @@ def _said(choice: Choice, best: Prospect, prospects: Sequence[Prospect]) -> str:
     )
     moves = f"its best learning rate moves by {_drift(best)} octaves when the scale doubles"
     if best.entry == first.entry:
-        below = best.against(limit).percent()
-        return f"{choice.reason} {foretold}, {below} than the limit end's: {moves}."
+        below = f", {best.against(limit).percent()} than the limit end's" * (best != limit)
+        return f"{choice.reason} {foretold}{below}: {moves}."
+    other = "limit end" if first == limit else "rule with the lowest loss over the search"
     said = (
-        f"{foretold}: {moves}, that of the rule with the lowest loss over the search by "
-        f"{_drift(first)}, which makes its loss {first.against(best).percent()} there."
+        f"{foretold}: {moves}, that of the {other} by {_drift(first)}, which makes its loss "
+        f"{first.against(best).percent()} there."
     )
     if best.entry == limit.entry:
         return said

@@ -1,7 +1,8 @@
 """The choice looked at again once rules have trained longer: who still beats the limit end.
 
 Where losses at the target were foretold, the first of those that are foretold to be lower than the
-limit end's, and over the longer runs not higher by more than a standard error, is recommended. Else
+limit end's, and over the longer runs not higher by more than a standard error, is recommended; if
+there is none, the first all the same where the limit end is foretold to be clearly higher. Else
 the best of the rules that are better than the limit end over the longer runs, too, comes first.
 Where none is, a rule that departs from the limit no more than the limit end needs only be as good
 as that: it pays nothing for its lower loss, and losses of long runs scatter widely. So does one
@@ -81,6 +82,10 @@ def _again(choice: Choice, longer: Longer, told: str) -> Choice:
     if choice.foretold:  # in that order
         clear = [name for name, gap in gaps.items() if gap.mean <= gap.error]
         first = next(iter(clear), None)
+        if first is None and choice.ahead:
+            higher = f"its loss at the largest scale is {before.percent()} than the limit end's"
+            said = f"{told} {higher}, whose curves foretell worse at the target."
+            return replace(choice, reason=f"{choice.reason} {said}")
     elif clear:
         first = min(clear, key=lambda name: gaps[name].mean)
     else:
