@@ -189,3 +189,9 @@ def test_the_solvers_rule_takes_the_place_of_a_limit_end_that_drifts(safe, limit
     choice = farther(choose(found), lambda rules: Valleys(4.0, valley(), curves), [other])
     assert choice.recommended.name == name
     assert ("that of the limit end by -0.50" in choice.reason) == (name == "safe")
+    assert ("within a standard error of the lowest of 2" in choice.reason) == (limit[0] == 0.25)
+
+
+def test_the_solvers_rule_has_to_hold():
+    found = front_of(limit=(0.0, 0.0), safe=(0.05, -0.9))
+    assert contenders(choose(found), found.others) == {}

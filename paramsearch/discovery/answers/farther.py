@@ -81,7 +81,7 @@ def contenders(choice: Choice, safe: Sequence[Entry] = ()) -> dict[str, Entry]:
 
     Args:
         choice: What is recommended.
-        safe: Rules for which something else speaks: that of the solver.
+        safe: Rules for which something else speaks: that of the solver. They have to hold, too.
 
     Returns:
         By name, the limit end last; none where it is alone, where no rule holds up to the target,
@@ -89,7 +89,8 @@ def contenders(choice: Choice, safe: Sequence[Entry] = ()) -> dict[str, Entry]:
     """
     if choice.prefer is not None or choice.alike:
         return {}
-    limit, some = choice.front.limit, (choice.recommended, *choice.rivals, *safe)
+    held = [entry for entry in safe if entry.limit.holds_at(choice.target_ratio)]
+    limit, some = choice.front.limit, (choice.recommended, *choice.rivals, *held)
     distinct = [e for i, e in enumerate(some) if e not in (*some[:i], limit)]
     named = {f"rule {number}": entry for number, entry in enumerate(distinct, start=1)}
     return {**named, "limit": limit} if named else {}
@@ -134,7 +135,7 @@ def foreseen(choice: Choice, prospects: Sequence[Prospect]) -> Choice:
     able = [e for e in ranked if e.entry in known or e == limit or e.against(limit).promising]
     best, *others = able
     rivals = [each.entry for each in others if each.against(limit).mean < 0]
-    reason = _said(choice, best, prospects)
+    reason = _said(choice, best, prospects, best == ranked[0])
     return replace(
         choice,
         recommended=best.entry,
@@ -145,13 +146,14 @@ def foreseen(choice: Choice, prospects: Sequence[Prospect]) -> Choice:
     )
 
 
-def _said(choice: Choice, best: Prospect, prospects: Sequence[Prospect]) -> str:
+def _said(choice: Choice, best: Prospect, prospects: Sequence[Prospect], lowest: bool) -> str:
     """Say what is foretold, and what was recommended before where that is another rule."""
     limit = prospects[-1]
     first = next(each for each in prospects if each.entry == choice.recommended)
     one = "the limit end" if best.entry == limit.entry else "it"
+    what = "the lowest loss" if lowest else "a loss within a standard error of the lowest"
     foretold = (
-        f"Learning-rate curves on {len(best.losses)} fresh seeds foretell {one} the lowest loss of "
+        f"Learning-rate curves on {len(best.losses)} fresh seeds foretell {one} {what} of "
         f"{len(prospects)} rules at ratio {choice.target_ratio:g}"
     )
     moves = f"its best learning rate moves by {_drift(best)} octaves when the scale doubles"
