@@ -35,14 +35,14 @@ class Measures:
         """Measure points wholly on seeds that nothing was chosen on."""
         del rival
         seeds = self.settings.confirming_seeds(number)
-        return self._measured(points, seeds, stage, number, None)
+        return self._measured(points, seeds, stage, number)
 
     def losses(
         self, points: Sequence[Point], stage: str, number: int, rival: Point | None = None
     ) -> list[Evaluation]:
         """Measure losses and probes on the seeds of the polish."""
         del rival
-        return self._told(points, self.settings.final_seeds(), stage, number, STAGE)
+        return self._told(points, self.settings.final_seeds(), stage, number)
 
     def by_loss(
         self, points: Sequence[Point], stage: str, number: int, rival: Point | None = None
@@ -55,12 +55,12 @@ class Measures:
     ) -> list[Evaluation]:
         """Measure losses and probes on seeds of their own."""
         del rival
-        return self._told(points, self.settings.deciding_seeds(), stage, number, STAGE)
+        return self._told(points, self.settings.deciding_seeds(), stage, number)
 
     def _told(
-        self, points: Sequence[Point], seeds: Sequence[int], stage: str, number: int, what: Stage
+        self, points: Sequence[Point], seeds: Sequence[int], stage: str, number: int
     ) -> list[Evaluation]:
-        found = self._measured(points, seeds, stage, number, what)
+        found = self._measured(points, seeds, stage, number, STAGE)
         self.told(stage)
         return found
 
@@ -70,7 +70,7 @@ class Measures:
         seeds: Sequence[int],
         stage: str,
         number: int,
-        what: Stage | None,
+        what: Stage | None = None,
     ) -> list[Evaluation]:
         rules = [self.rule(point) for point in points]
         return [each.evaluation for each in self.ledger.measure(rules, seeds, stage, number, what)]

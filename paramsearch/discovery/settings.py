@@ -22,8 +22,8 @@ PATIENCE = 1
 """Generations without a better candidate that the sampler goes on for behind the solver: in
 searches of mlp, resmlp, convnet and gpt, none of the five after the first found one."""
 
-RECORD = 3
-"""Version of what a run folder keeps of a trial; a run of another cannot be continued."""
+RECORD = 4
+"""Version of what a run folder keeps of trials and longer runs; others cannot be continued."""
 
 _CALLED = {"record": "the version of paramsearch's records"}  # to a user
 

@@ -15,13 +15,14 @@ from paramsearch.discovery.progress import Watch
 from paramsearch.discovery.setting import Setting
 from paramsearch.rules.neutral import neutral
 from paramsearch.rules.rule import Rule
+from paramsearch.score.collapse import WORST_LOG_LOSS
 from paramsearch.score.curve import interpolate, optimum
 
 OCTAVES = tuple(k / 2 for k in range(-4, 5))
 """Where curves are measured, from the base's best learning rate."""
 
-WORST = 4.0
-"""Log loss, over the lowest at the base, of a run that diverged; the others have 3 at most."""
+WORST = WORST_LOG_LOSS + 1
+"""Log loss, over the lowest at the base, of a run that diverged; others are cut off one below."""
 
 Curve = tuple[tuple[float, ...], ...]
 """Losses, inf where diverged: of each learning rate, of each seed."""
@@ -123,7 +124,7 @@ def _bottom(curve: Curve, seeds: Sequence[int]) -> float:
 def _log(loss: float, lowest: float) -> float:
     if not math.isfinite(loss):
         return WORST
-    return min(math.log(max(loss, 1e-12) / lowest), WORST - 1)
+    return min(math.log(max(loss, 1e-12) / lowest), WORST_LOG_LOSS)
 
 
 def _plain(curve: Curve) -> list[list[float | None]]:
