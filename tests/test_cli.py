@@ -1,4 +1,5 @@
 import json
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -251,6 +252,16 @@ def test_failures_of_the_machine_are_one_sentence(error, code, words, capsys):
         raise error
     assert caught.value.exit_code == code
     assert capsys.readouterr().err.startswith(words)
+
+
+def test_a_signal_of_which_compiled_code_made_another_error(capsys):
+    with pytest.raises(Exception) as caught, plain_failures():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except KeyboardInterrupt:
+            raise RuntimeError("error in a callback") from None
+    assert caught.value.exit_code == 143
+    assert capsys.readouterr().err == "stopped\n"
 
 
 def test_our_own_faults_keep_their_traceback():

@@ -58,17 +58,26 @@ def plain_failures() -> Generator[None, None, None]:
 
 @contextmanager
 def _terminable() -> Generator[None, None, None]:
-    """Turn SIGTERM into an exception, so that a run can be left in order."""
+    """Turn SIGTERM into an exception, so that a run can be left in order.
+
+    Compiled code in the middle of which it is raised may make another exception of it.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may say what a signal does
         return
+    asked: list[int] = []
 
     def stop(number: int, frame: object) -> NoReturn:
+        asked.append(number)
         raise Terminated
 
     before = signal.signal(signal.SIGTERM, stop)
     try:
         yield
+    except Exception as error:
+        if asked:
+            raise Terminated from error
+        raise
     finally:
         signal.signal(signal.SIGTERM, before)
 
