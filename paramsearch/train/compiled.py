@@ -19,6 +19,7 @@ from paramsearch.train.optimizers.interface import State
 from paramsearch.train.population import Stack
 from paramsearch.train.probe import Moment
 from paramsearch.train.products import decompositions
+from paramsearch.train.repeatable import compiled_in_order, undivided
 from paramsearch.train.shortcuts import shortcuts
 from paramsearch.train.step import Live, Step, leaves
 from paramsearch.train.wide import Groups, groups_of, joined, moved
@@ -73,8 +74,10 @@ def compile_step(step: Step, stack: Stack, note: Callable[[str], None]) -> Progr
         return [losses, *(after[i] for i in replaced)]
 
     try:
-        with torch.no_grad(), shortcuts(workload.device):
-            code = _compile(*_traced(flat, examples, decompositions(workload.device)))
+        device = workload.device
+        table = {**decompositions(device), **undivided(device)}
+        with torch.no_grad(), shortcuts(device), compiled_in_order(device):
+            code = _compile(*_traced(flat, examples, table))
             code(*(example.clone() for example in examples))
     except Exception as error:
         raise ParamsearchError(f"the step cannot be compiled here: {brief(error)}") from error
@@ -96,13 +99,13 @@ def compile_step(step: Step, stack: Stack, note: Callable[[str], None]) -> Progr
 
 
 def _traced(
-    function: Callable[..., list[Tensor]], examples: Sequence[Tensor], products: dict[Any, Any]
+    function: Callable[..., list[Tensor]], examples: Sequence[Tensor], other: dict[Any, Any]
 ) -> tuple[GraphModule, FakeTensorMode, list[Tensor]]:
     """Trace a step; gives the graph and the stand-ins with which it was made."""
     from torch._inductor.decomposition import select_decomp_table  # takes a second
 
     mode, fakes = fakes_of(examples)
-    table = {**select_decomp_table(), **products}
+    table = {**select_decomp_table(), **other}
     with Formulations(least=0):
         return functional_trace(function, mode, fakes, table), mode, fakes
 

@@ -19,6 +19,7 @@ from paramsearch.train.outcome import Outcome, joined
 from paramsearch.train.population import Member, Stack, Stacker
 from paramsearch.train.probe import AlwaysLooking, Probe
 from paramsearch.train.recipe import Execution, Recipe
+from paramsearch.train.repeatable import repeatable
 from paramsearch.train.step import Step
 from paramsearch.train.workload import Workload
 
@@ -212,7 +213,8 @@ class _Population:
         scheduled = any(factor != 1 for factor in self._factors)
         step = Step(self._workload, self._make(), self._probes, recipe.clip, scheduled)
         program = None if compiled is None else self._program(step, stack)
-        found = train_chunk(step, stack, self._factors, program, on_step)
+        with repeatable(self._workload.device):
+            found = train_chunk(step, stack, self._factors, program, on_step)
         return found if not padding else _first(found, len(members))
 
     def _program(self, step: Step, stack: Stack) -> Program | None:
