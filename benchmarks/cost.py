@@ -64,7 +64,8 @@ def searched(name: str, meter: Meter | None) -> dict[str, dict[str, float]]:
     before: list[int] = []
 
     def listen(progress: Progress) -> None:
-        if progress.stage == "base" and meter is not None and not before:
+        started = progress.stage == "base" and not progress.note
+        if started and meter is not None and not before:
             before.append(meter.flops)  # made so far to predict
 
     with tempfile.TemporaryDirectory() as folder:

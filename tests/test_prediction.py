@@ -7,7 +7,8 @@ import torch
 from test_evaluate import tiny
 from test_plan import weighing
 
-from paramsearch.discovery.prediction import Prediction, predict, rounded, short
+from paramsearch.discovery.predict import predict
+from paramsearch.discovery.prediction import Prediction, rounded, short
 from paramsearch.discovery.rounds import Plan, Population, Round, plan_of
 from paramsearch.discovery.timing import PASSES
 from paramsearch.errors import ParamsearchError

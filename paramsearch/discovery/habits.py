@@ -9,11 +9,11 @@ class Habits:
 
     Attributes:
         passed: Share of the candidates of a stage that go on to the next.
-        moves: Rounds that the climb measures.
+        moves: Rounds that the climb measures, for each exponent.
         hopeful: Share of the points of the polish that look better than the best at a stage.
         tied: Rounds that intervals measure beyond the climb.
         snapped: Points for each exponent that are measured wholly for simple fractions.
-        moves_by_loss: Rounds that both climbs by loss measure and the polish has not.
+        moves_by_loss: Rounds that both climbs by loss measure and the polish has not, likewise.
         tied_by_loss: Rounds that intervals by loss measure beyond, where a rule is chosen by it.
     """
 
@@ -28,22 +28,22 @@ class Habits:
 
 BEHIND_SOLVER = Habits(
     passed=0.2,  # one of 48 (uv) to half, the most (over depth)
-    moves=1.3,  # 1.0 to 2.0
+    moves=0.19,  # 1.0 to 2.0 rounds with seven
     hopeful=0.1,  # 0 to 0.2
-    tied=0.9,  # 0 to 3.6 (convnet)
+    tied=0.7,  # 0 to 3.6 (convnet)
     snapped=0.1,
-    moves_by_loss=3.9,  # 2.5 to 4.3
-    tied_by_loss=2.4,  # 0 to 3.4
+    moves_by_loss=0.45,  # 2.5 to 4.3 rounds with seven
+    tied_by_loss=1.5,  # 0 to 3.4
 )
 """Behind the solver: 17 searches of mlp, uv, resmlp, convnet and gpt."""
 
 COLD = Habits(
     passed=0.5,  # 0.06 to 0.5
-    moves=3.7,  # 1.5 to 5.5 (resmlp); the middle, not the mean, so that none is far off
+    moves=0.5,  # 0.3 to 0.8, most where many have to move
     hopeful=0.13,  # 0.09 to 0.16
     tied=1.9,  # 1.3 to 3.2
     snapped=0.7,  # 0.3 to 1.1
-    moves_by_loss=2.4,  # 2.1 to 3.2
-    tied_by_loss=4.3,  # 3.3 to 4.9
+    moves_by_loss=0.22,  # 0.14 to 0.4
+    tied_by_loss=3.0,  # 1.5 to 4.9
 )
-"""Without it: five short searches of mlp and resmlp over two scales."""
+"""Without it: thirteen short searches of mlp, resmlp, uv and convnet over two scales."""

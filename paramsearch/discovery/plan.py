@@ -43,8 +43,8 @@ curves measured, with it: 2 to 7."""
 RATES = 12
 """Learning rates of the base model's curve for longer runs, about."""
 
-LONGER = 5
-"""Rules that train longer: both ends, the start, and 1 to 5 that may be recommended."""
+LONGER = 4
+"""Rules that train longer: both ends, the start, and 1 to 5 that may be recommended, mostly one."""
 
 
 def expected(
@@ -64,8 +64,9 @@ def expected(
         trials: Candidates that the sampler proposes.
     """
     near, final = 2 * len(counts), settings.polish_seeds
-    around = near + (JOINT if objective.weights.probe_slopes else 1)
+    joint = JOINT if objective.weights.probe_slopes else 1
     usual = BEHIND_SOLVER if settings.solve else COLD
+    moves = min(usual.moves * len(counts), settings.polish_rounds)
     if settings.patient is not None:  # the first generation, behind the solver's, finds the best
         trials = min(trials, settings.generation * (1 + settings.patient))
 
@@ -76,9 +77,10 @@ def expected(
         *_explored(settings, objective, counts, trials, usual.passed),
         Round("polish", 1, final),
         *polished("polish", min(trials, FINALISTS), 1.0),
-        *polished("polish", around, min(usual.moves, settings.polish_rounds)),
+        *polished("polish", near, moves),
+        *polished("polish", joint, moves),
         *polished("interval", near, usual.tied),
-        Round("snap", len(counts), final, usual.snapped),
+        Round("snap", 1, final, usual.snapped * len(counts)),
         Round("confirm", 2 * settings.solve, final, WALKED),
         Round("baseline", baselines, final),
     ]
@@ -86,7 +88,7 @@ def expected(
         tied = usual.tied_by_loss * (settings.prefer != "limit")
         rounds += [
             Round("loss", FINALISTS, final, stage=STAGE),
-            Round("loss", near + 1, final, usual.moves_by_loss, STAGE),
+            Round("loss", near + 1, final, usual.moves_by_loss * len(counts), STAGE),
             Round("interval", near, final, tied, STAGE),
             Round("decide", RIVALS + 1, 4 * final, OPEN * (settings.prefer is None), STAGE),
         ]

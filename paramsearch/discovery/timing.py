@@ -81,13 +81,16 @@ class Paces:
         )
 
 
-def paces(setting: Setting, workload: Workload, members: int, seconds: float) -> Paces:
+def paces(
+    setting: Setting, workload: Workload, members: int, watched: int, seconds: float
+) -> Paces:
     """Time the members of one scale.
 
     Args:
         setting: Optimizer and learning rates; samples take the lowest, with which none diverges.
         workload: The model at its scale.
-        members: Most that train at once.
+        members: Most that train at once without probes.
+        watched: The same with probes.
         seconds: That each of three measurements may take, about.
     """
     rule = neutral(setting.optimizer, workload.ratios)
@@ -117,8 +120,8 @@ def paces(setting: Setting, workload: Workload, members: int, seconds: float) ->
 
     return Paces(
         plain=pace(training(()), members, seconds),
-        probed=pace(training(update_probes()), members, seconds),
-        looking=pace(look, members, seconds),
+        probed=pace(training(update_probes()), watched, seconds),
+        looking=pace(look, watched, seconds),
     )
 
 

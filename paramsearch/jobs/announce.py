@@ -2,7 +2,8 @@
 
 from paramsearch.discovery.driver import UNKNOWN
 from paramsearch.discovery.plan import at_most, expected
-from paramsearch.discovery.prediction import Prediction, predict, rounded
+from paramsearch.discovery.predict import predict
+from paramsearch.discovery.prediction import Prediction, rounded
 from paramsearch.discovery.probed import Work
 from paramsearch.discovery.setting import Setting
 from paramsearch.discovery.settings import SearchSettings
