@@ -9,7 +9,7 @@ stages, and in each repetition the seeds of the models. What a way asks for coun
 another asked before: a candidate is trained once and kept in ``--out``, with every finished run,
 for later calls.
 
-Every incumbent, the best candidate of a way so far, is scored again on sixteen other seeds, on
+Every incumbent, the best candidate of a way so far, is scored again on sixty-four other seeds, on
 which nothing was chosen: on those of the search, the lowest of many scores is a lucky one. The best
 score known is the lowest there of all incumbents of all ways. A score is as low where it is within
 the seed spread: the root mean square of the standard errors, over seeds, of the five best.
@@ -63,7 +63,7 @@ PLUS = ("DiscreteLenglerOnePlusOne", "SmoothLognormalDiscreteOnePlusOne")
 NEVERGRAD = ("LargeDiagCMA", *PLUS, "TwoPointsDE")
 WARM = "solve + "
 SHIPPED = "search"
-JUDGES = range(900, 916)
+JUDGES = range(900, 964)
 """Seeds on which incumbents are judged; a repetition uses the first of its own thousand."""
 WAYS = (SHIPPED, *(WARM + name for name in (*NEVERGRAD, "tpe")), *NEVERGRAD, "random", "tpe")
 ENDS = 160_000

@@ -59,12 +59,13 @@ class Gap:
         """Give a difference of log losses as what the loss differs by, in words.
 
         Example:
-            >>> Gap(-0.05, 0.01).percent(), Gap(0.004, 0.0).percent()
-            ('4.9% ± 1.0% lower', '0.4% ± 0.0% higher')
+            >>> Gap(-0.05, 0.01).percent(), Gap(0.004, 0.0).percent(), Gap(0.8, 0.4).percent()
+            ('4.9% ± 1.0% lower', '0.4% ± 0.0% higher', '123% ± 89% higher')
         """
         share = math.expm1(self.mean)
-        error = 100 * math.exp(self.mean) * self.error
-        return f"{100 * abs(share):.1f}% ± {error:.1f}% {'lower' if share < 0 else 'higher'}"
+        size, error = 100 * abs(share), 100 * math.exp(self.mean) * self.error
+        digits = 1 if max(size, error) < 99.95 else 0
+        return f"{size:.{digits}f}% ± {error:.{digits}f}% {'lower' if share < 0 else 'higher'}"
 
     def to_json(self) -> dict[str, float]:
         """Give plain data."""
