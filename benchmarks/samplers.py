@@ -141,7 +141,7 @@ class Repetition:
 
     def _shipped(self) -> list[Row]:
         """Search as ``paramsearch search`` does, up to the end of its climb."""
-        (solving, _), spent = self.solved, list[int]()
+        (solving, _), spent, met = self.solved, list[int](), list[tuple[int, int, Point]]()
         place, ledger = self.place, Ledger(self.place.evaluator, self.store)
 
         def steps() -> int:
@@ -150,6 +150,8 @@ class Repetition:
         def listen(progress: Progress) -> None:
             if progress.stage == "search":
                 spent.append(steps())
+            if progress.stage == "polish" and driver.incumbent is not None:
+                met.append((ledger.trials, steps(), driver.incumbent))
 
         parts = (self.settings, place.encoding, ledger, {}, listen)
         driver = Driver(*parts, objective=place.objective)
@@ -161,6 +163,7 @@ class Repetition:
             best = min((s.evaluation.score, s.point) for s in some if s.evaluation.stage == WHOLE)
             rows.append((len(some), at, *best))
         end = driver.climbed(tried)
+        rows += [(count, at, 0.0, point) for count, at, point in met]
         return [*rows, (ledger.trials, steps(), 0.0, end)]
 
     def _sampled(self, way: str, ends: float) -> list[Row]:

@@ -192,3 +192,30 @@ def test_published_rules_come_in_the_form_for_the_optimizer():
     assert published_rules("sgd", "width")["mup"].name == "mup-sgd"
     assert not [name for name in published_rules("adam", "width") if name.endswith("-sgd")]
     assert published_rules("adam", "nothing") == {}
+
+
+class Solved(FakeEvaluator):
+    """The solver finds the best rule, so that no generation after the first brings a better one."""
+
+    def solve(self, encoding, seeds):
+        found = [v.values[k] for v, k in zip(encoding.variables, MUP, strict=True)]
+        return {"values": found, "measured": found, "confirmed": True}
+
+
+def test_the_sampler_stops_where_patience_ends(tmp_path):
+    steps = []
+    for patience in (0, 2, None):
+        kept = Store(tmp_path / f"{patience}.db")
+        asked = settings(budget=40, patience=patience)
+        steps.append(Driver(asked, ENCODING, Ledger(Solved(), kept), {}, silent).explore())
+        kept.close()
+    assert [len(some) for some in steps] == [40, 16, 8]
+
+
+def test_all_suggestions_are_tried_before_patience_ends(tmp_path):
+    around = [(*MUP[:-1], k) for k in range(len(ENCODING.variables[-1].values))]
+    kept = Store(tmp_path / "trials.db")
+    asked = settings(budget=40, generation=2, patience=1)
+    driver = Driver(asked, ENCODING, Ledger(Solved(), kept), {}, silent, suggested=around)
+    assert set(around) <= {step.point for step in driver.explore()}
+    kept.close()

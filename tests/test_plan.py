@@ -110,7 +110,8 @@ def test_a_search_makes_no_more_than_the_bound(store, make, solve):
     about = make()
     encoding = Space.load("width").encode(trace(about.arch, axis="width").groups(), "adam")
     counts = [len(variable.values) for variable in encoding.variables]
-    asked = settings(budget=4, generation=3, polish_seeds=2, polish_rounds=1, solve=solve)
+    short = {"generation": 3, "polish_seeds": 2, "polish_rounds": 1, "patience": 0}
+    asked = settings(budget=4, solve=solve, **short)
     evaluator = Evaluator(about, start=encoding.rule(encoding.start_indices, "start"))
     Driver(asked, encoding, Ledger(evaluator, store), {}, silent).run()
     told = expected(asked, about.objective, counts, 0, 4)
@@ -165,5 +166,5 @@ def test_behind_the_solver_the_sampler_is_expected_to_stop_when_patience_ends():
         plan = expected(settings(**asked), PLAIN, COUNTS, 0, 96)
         return sum(r.rules * r.times for r in plan.rounds if r.why == "search")
 
-    assert [searched(patience=2), searched(), searched(solve=False)] == [48, 32, 96]
-    assert searched(patience=0) == searched(patience=9) == 96
+    assert [searched(patience=2), searched(), searched(solve=False)] == [16, 8, 96]
+    assert searched(patience=0) == searched(patience=12) == 96

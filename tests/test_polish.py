@@ -6,7 +6,7 @@ import math
 
 import pytest
 from fake_evaluator import FakeEvaluator
-from test_driver import ENCODING, MUP, settings
+from test_driver import ENCODING, MUP, Solved, settings
 
 from paramsearch.discovery.driver import Driver
 from paramsearch.discovery.evaluation import Evaluation
@@ -260,24 +260,6 @@ def test_of_points_that_look_better_the_two_best_are_measured_to_the_end(tmp_pat
     found = staged(near, "polish", 0, far)
     assert [e.stage for e in found] == ["half", "whole", "half", "whole"]
     kept.close()
-
-
-def test_the_sampler_stops_where_patience_ends(tmp_path):
-    steps = []
-    for patience in (0, 2, None):
-        kept = Store(tmp_path / f"{patience}.db")
-        asked = settings(budget=40, patience=patience)
-        steps.append(Driver(asked, ENCODING, Ledger(Solved(), kept), {}, silent).explore())
-        kept.close()
-    assert [len(some) for some in steps] == [40, 24, 16]
-
-
-class Solved(FakeEvaluator):
-    """The solver finds the best rule, so that no generation after the first brings a better one."""
-
-    def solve(self, encoding, seeds):
-        found = [v.values[k] for v, k in zip(encoding.variables, MUP, strict=True)]
-        return {"values": found, "measured": found, "confirmed": True}
 
 
 class Lucky(Solved):

@@ -58,7 +58,7 @@ def proposer_for(
     counts = [len(variable.values) for variable in encoding.variables]
     allowance = settings.allowance
     trials = int(allowance.amount) if allowance.unit == "trials" else UNKNOWN
-    sizes = (settings.generation, trials)
+    sizes = (settings.together, trials)
     sampling = Sampling(settings.sampler, settings.seed, *sizes)
     return Proposer(counts, center or tuple(encoding.start_indices), sampling)
 
@@ -90,7 +90,7 @@ class Driver:
             objective: Gives the cheap stages, and says whether rules are compared by loss and
                 limit behaviour in the end; by default neither.
         """
-        self._purse = purse or Purse(settings.allowance, settings.generation)
+        self._purse = purse or Purse(settings.allowance, settings.together)
         self._suggested = suggested
         stages = objective.stages if objective else ()
         self._race = Race(ledger, stages, settings.search_seeds())
@@ -138,6 +138,13 @@ class Driver:
         rule = self.rule(best.point)
         lost = "score" if measure is self._measure else "loss"
         return Found(rule, best, first, baselines, tuple(steps), tuple(costs), answer, lost)
+
+    @property
+    def incumbent(self) -> Point | None:
+        """The best point that the polish has measured so far, on the seeds of the climb."""
+        met = self._measure.met
+        whole = [point for point, evaluation in met.items() if evaluation.stage == WHOLE]
+        return min(whole, key=lambda point: met[point].score, default=None)
 
     def climbed(self, steps: Sequence[Step]) -> Point:
         """Climb from the best of the candidates that a search tried, on fresh seeds.
@@ -205,7 +212,8 @@ class Driver:
         on_grid = (self._encoding.indices(rule) for rule in self._published.values())
         published = [tuple(point) for point in on_grid if point is not None]
         start = tuple(self._encoding.start_indices)
-        proposer.enqueue(list(dict.fromkeys([start, *self._suggested, *solved, *published])))
+        suggested = list(dict.fromkeys([start, *self._suggested, *solved, *published]))
+        proposer.enqueue(suggested)
         steps: list[Step] = []
         seen: set[Point] = set()
         patience = Patience(settings.patient)
@@ -219,8 +227,11 @@ class Driver:
             steps += new
             seen |= set(first)
             generation, stale = generation + 1, 0 if new else stale + 1
-            whole = [step.evaluation for step in new if step.evaluation.stage == WHOLE]
-            patience.saw(whole)
+            ended = [step for step in new if step.evaluation.stage == WHOLE]
+            patience.knows([step.evaluation for step in ended if step.point in suggested])
+            if not set(points) <= set(suggested):
+                patience.saw([step.evaluation for step in ended if step.point not in suggested])
+            whole = [step.evaluation for step in ended]
             self._tell("search", len(steps), self._purse.total, whole)
         self._purse.close(len(steps))
         return steps

@@ -27,12 +27,17 @@ class Patience:
         self._left = self._generations = math.inf if generations is None else generations
         self._lowest = math.inf
 
-    def saw(self, whole: Sequence[Evaluation]) -> None:
-        """Hear which candidates of a generation were measured to the end."""
+    def knows(self, whole: Sequence[Evaluation]) -> bool:
+        """Hear of candidates that somebody else proposed; says whether one is better."""
         best = min(whole, key=lambda evaluation: evaluation.score, default=None)
-        if best is not None and best.score < self._lowest:
-            self._lowest, self._left = best.score - best.spread, self._generations
-        else:
+        if best is None or best.score >= self._lowest:
+            return False
+        self._lowest, self._left = best.score - best.spread, self._generations
+        return True
+
+    def saw(self, whole: Sequence[Evaluation]) -> None:
+        """Hear which of the sampler's candidates of a generation were measured to the end."""
+        if not self.knows(whole):
             self._left -= 1
 
     @property

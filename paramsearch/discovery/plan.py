@@ -67,8 +67,8 @@ def expected(
     joint = JOINT if objective.weights.probe_slopes else 1
     usual = BEHIND_SOLVER if settings.solve else COLD
     moves = min(usual.moves * len(counts), settings.polish_rounds)
-    if settings.patient is not None:  # the first generation, behind the solver's, finds the best
-        trials = min(trials, settings.generation * (1 + settings.patient))
+    if settings.patient is not None:  # none finds a better one than the solver
+        trials = min(trials, settings.together * settings.patient)
 
     def polished(why: str, rules: int, times: float) -> list[Round]:
         return _staged(objective, Round(why, rules, final, times), usual.hopeful, most=GO_ON)
@@ -175,9 +175,9 @@ def _explored(
     passed: float,
 ) -> list[Round]:
     """Give the rounds of the sampler; of a stage's candidates a share goes on to the next."""
-    whole, rest = divmod(min(trials, math.prod(counts)), settings.generation)
+    whole, rest = divmod(min(trials, math.prod(counts)), settings.together)
     rounds: list[Round] = []
-    for size, times in ((settings.generation, whole), (rest, 1)):
+    for size, times in ((settings.together, whole), (rest, 1)):
         rounds += _staged(objective, Round("search", size, settings.seeds, times), passed, True)
     return rounds
 

@@ -19,8 +19,13 @@ SOLVE_SEEDS = 3
 
 
 PATIENCE = 1
-"""Generations without a better candidate that the sampler goes on for behind the solver: in
-searches of mlp, resmlp, convnet and gpt, none of the five after the first found one."""
+"""Generations without a better candidate than those suggested that the sampler goes on for behind
+the solver: in searches of mlp, resmlp, convnet and gpt, none of the five after the first found a
+better one."""
+
+GENERATION, FEW = 16, 8
+"""Candidates that the sampler proposes at a time, and behind the solver, whose rule it seldom
+improves on."""
 
 RECORD = 4
 """Version of what a run folder keeps of trials and longer runs; others cannot be continued."""
@@ -49,7 +54,8 @@ class SearchSettings:
         solve: Whether the sampler starts where the update probes point, found by Gauss-Newton.
         patience: Generations without a better candidate after which the sampler stops, 0 for none;
             None for ``PATIENCE`` behind the solver, and none without it.
-        generation: Candidates trained at a time.
+        generation: Candidates that the sampler proposes at a time; None for ``FEW`` behind the
+            solver, and ``GENERATION`` without it.
         options: What is set of the architecture, each ``name=value``.
         backend: How members are trained side by side.
         precision: Of matrix products.
@@ -82,7 +88,7 @@ class SearchSettings:
     precision: str = "float32"
     compile: bool | None = None
     patience: int | None = None
-    generation: int = 16
+    generation: int | None = None
     seeds: int = 2
     polish_seeds: int = 4
     polish_rounds: int = 8
@@ -137,6 +143,11 @@ class SearchSettings:
         if self.patience is None:
             return PATIENCE if self.solve else None
         return self.patience or None
+
+    @property
+    def together(self) -> int:
+        """Candidates that the sampler proposes at a time."""
+        return self.generation or (FEW if self.solve else GENERATION)
 
     @property
     def engine(self) -> Engine:

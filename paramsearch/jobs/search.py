@@ -98,8 +98,8 @@ def search(
             transferred loss; by default the lowest loss among rules whose features do not freeze.
         target_ratio: Up to which ratio they must not; by default 256.
         sampler: nevergrad's name of the sampler.
-        patience: Generations of 16 candidates without a better one after which the sampler stops
-            before the budget is spent, 0 for none; by default 2 behind the solver, else none.
+        patience: Generations of 8 candidates without a better one after which the sampler stops
+            before the budget is spent, 0 for none; by default 1 behind the solver, else none.
         solve: Start the sampler where the update probes point, if the objective weighs them.
         options: What to set of the architecture: option or axis -> value.
         backend: How members are trained: ``"stacked"`` side by side, ``"loop"`` one after the
@@ -198,7 +198,7 @@ def search(
         reports.send(Progress("plan", 0, None, None))
         plan = spending(
             settings.allowance,
-            settings.generation,
+            settings.together,
             lambda trials: forecast(settings, setting, encoding, len(seen), trials),
         )
         predicted = plan.predicted

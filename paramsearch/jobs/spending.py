@@ -95,7 +95,7 @@ def purse(
 
     return Purse(
         budget,
-        settings.generation,
+        settings.together,
         spent,
         plan.fixed,
         plan.each,
