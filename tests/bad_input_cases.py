@@ -249,7 +249,7 @@ case(
 case("budget", search("--budget", "0"), "budget: received '0'; allowed: a whole number of trials")
 case("budget unit", search("--budget", "5 weeks"), "budget: received '5 weeks'; allowed: a number")
 case("small budget", search("--budget", "9steps"), "9 member-steps, which are too few for one")
-case("short budget", search("--budget", "0.001s"), "too few for one generation of 8 candidates")
+case("short budget", search("--budget", "0.001s"), "too few for one generation of 16 candidates")
 case("held axis", verify("--with", "depht=8"), "--with: received axis 'depht'; allowed: depth")
 case("held size", verify("--with", "depth=big"), "--with takes AXIS=SIZE, as in depth=8; received")
 case("held unsaid", verify("--with", "depth=8"), "rule 'mup' says nothing about axis 'depth'")

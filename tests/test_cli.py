@@ -50,7 +50,7 @@ def test_search_leaves_everything_and_prints_a_table(tmp_path):
     last = ended.stdout.splitlines()[-1]
     assert last.startswith("score ") and "(lower is better); rule.yaml, " in last
     assert last.endswith(f" in {tmp_path / 'a'}")
-    assert "search: 16/40 trials" in ended.stderr
+    assert "search: 8/40 trials" in ended.stderr
     assert "plan: about 4 minutes, " in ended.stderr
     assert paramsearch.Rule.load(tmp_path / "a" / "rule.yaml").source.startswith(
         "paramsearch search"
