@@ -1,5 +1,7 @@
 """Tensors of one shape updated as one, and what torch's compiler need not do."""
 
+import gc
+
 import pytest
 import sympy
 import torch
@@ -67,7 +69,9 @@ def test_torch_is_left_as_it_was():
     before = cpp.stride_at_vec_range, config.pattern_matcher
     with pytest.raises(KeyError), shortcuts(CPU):
         assert not config.pattern_matcher and cpp.stride_at_vec_range is not before[0]
+        assert not gc.isenabled()
         raise KeyError
+    assert gc.isenabled()
     assert (cpp.stride_at_vec_range, config.pattern_matcher) == before
     with shortcuts(torch.device("cuda")):
         assert (cpp.stride_at_vec_range, config.pattern_matcher) == before
