@@ -98,8 +98,9 @@ def search(
             transferred loss; by default the lowest loss among rules whose features do not freeze.
         target_ratio: Up to which ratio they must not; by default 256.
         sampler: nevergrad's name of the sampler.
-        patience: Generations of 8 candidates without a better one after which the sampler stops
-            before the budget is spent, 0 for none; by default 1 behind the solver, else none.
+        patience: Generations of 8 candidates (16 without the solver) without a better one after
+            which the sampler stops before the budget is spent, 0 for none; by default 1 behind the
+            solver, else none.
         solve: Start the sampler where the update probes point, if the objective weighs them.
         options: What to set of the architecture: option or axis -> value.
         backend: How members are trained: ``"stacked"`` side by side, ``"loop"`` one after the

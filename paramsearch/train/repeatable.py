@@ -72,15 +72,14 @@ def compiled_in_order(device: torch.device) -> Generator[None, None, None]:
 
     module: Any = lowering
     atomic = "needs_fallback_due_to_atomic_add_limitations"
-    before, table = getattr(module, atomic, None), dict[Any, Any](module.lowerings)
+    before, table = getattr(module, atomic, always), dict[Any, Any](module.lowerings)
     module.lowerings.update((each, module.fallback_handler(each)) for each in _embeddings())
     setattr(module, atomic, always)
     try:
         yield
     finally:
         setattr(module, atomic, before)
-        for each in _embeddings():
-            module.lowerings.pop(each)
+        module.lowerings.clear()
         module.lowerings.update(table)
 
 
