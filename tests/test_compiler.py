@@ -63,6 +63,46 @@ else:
     assert libraries == [1, 1] and not alone, (libraries, len(alone))
 """
 
+PLACED = """
+import torch
+from torch._inductor import config, metrics
+from paramsearch.train import compiled
+from paramsearch.train.products import decompositions
+from paramsearch.train.shortcuts import shortcuts
+
+CPU = torch.device("cpu")
+draw = torch.Generator().manual_seed(0)
+left, right = torch.randn(2, 3, 16, 16, generator=draw)
+
+
+def kernels(function):
+    metrics.reset()
+    with torch.no_grad(), shortcuts(CPU):
+        traced = compiled._traced(function, [left, right], decompositions(CPU))
+        found = compiled._compile(*traced)(left, right)
+    for one, other in zip(found, function(left, right), strict=True):
+        torch.testing.assert_close(one, other)
+    return metrics.generated_kernel_count
+
+
+def ends(a, b):
+    return [torch.cat([torch.bmm(a, b), torch.bmm(b, a)])]
+
+
+def rows(a, b):
+    return [torch.cat([torch.bmm(a, b), torch.bmm(b, a)], dim=1)]
+
+
+def twice(a, b):
+    one, two = torch.bmm(a, b), torch.bmm(b, a)
+    return [torch.cat([one, two, one]), one, torch.cat([two, a])]
+
+
+with config.patch(force_disable_caches=True):
+    assert kernels(ends) == 0
+    assert kernels(rows) > 0 and kernels(twice) > 0  # and the numbers are right
+"""
+
 
 def run(script: str, cache: Path, *words: str) -> None:
     """Run a script in a process of its own: the compiler minds which distutils was imported."""
@@ -91,6 +131,11 @@ def test_the_c_compiler_gives_the_numbers_of_an_eager_step(which, tmp_path):
 def test_kernels_are_built_in_as_many_files_as_there_are_threads(form, tmp_path):
     """What is written in a form that is not known is built by torch."""
     run(BUILT, tmp_path, form)
+
+
+@pytest.mark.slow
+def test_products_are_written_where_they_are_to_lie(tmp_path):
+    run(PLACED, tmp_path)
 
 
 @pytest.mark.slow

@@ -7,6 +7,9 @@
 - It finds the stride of an index ``c_1 v_1 + ... + c_n v_n`` along a variable by simplifying a
   difference, where the stride is a coefficient.
 - Python looks for garbage among the millions of objects that it makes.
+
+One thing is done for the step itself: products that are to lie end to end are written there, where
+the compiler would write each by itself and then copy it.
 """
 
 import gc
@@ -32,7 +35,8 @@ def shortcuts(device: torch.device) -> Generator[None, None, None]:
 
     inductor = cast(Any, torch._inductor)
     needless = ("pattern_matcher", "joint_graph_constant_folding", "layout_optimization")
-    with inductor.config.patch(dict.fromkeys(needless, False)), _linear_strides(), _uncollected():
+    spared = inductor.config.patch(dict.fromkeys(needless, False))
+    with spared, _linear_strides(), _uncollected(), _laid_end_to_end():
         yield
 
 
@@ -45,6 +49,40 @@ def _uncollected() -> Generator[None, None, None]:
     finally:
         if before:
             gc.enable()
+
+
+@contextmanager
+def _laid_end_to_end() -> Generator[None, None, None]:
+    from torch._inductor import ir
+
+    kernel: Any = ir.ConcatKernel
+    name = "can_realize_into_without_copy"
+    before = getattr(kernel, name, None)
+    if before is None:  # another torch
+        yield
+        return
+
+    def possible(source: Any, target: Any = None) -> bool:
+        return before(source, target) or _writes_into(source, target)
+
+    setattr(kernel, name, possible)
+    try:
+        yield
+    finally:
+        setattr(kernel, name, classmethod(before.__func__))
+
+
+def _writes_into(source: Any, target: Any) -> bool:
+    """Say whether what an operation of torch gives can be written into part of a larger tensor."""
+    from torch._inductor import ir
+
+    buffer = getattr(source, "data", None)
+    layout: Any = getattr(buffer, "layout", None)
+    if not isinstance(buffer, ir.ExternKernelOut):
+        return False
+    if type(layout) is not ir.FixedLayout or layout.offset != 0:
+        return False
+    return target is None or list(target.get_stride()) == list(layout.stride)
 
 
 @contextmanager

@@ -20,20 +20,25 @@ BETAS = (0.9, 0.999)
 
 
 class Corrections(NamedTuple):
-    """What the moments lack after few steps: ``1 - beta1^t`` and ``sqrt(1 - beta2^t)``."""
+    """What the moments lack after few steps, taken out of the division by the second one.
 
-    first: Tensor
-    root_second: Tensor
+    ``(m / c1) / (sqrt(v / c2) + eps) = (r / c1) m / (sqrt(v) + r eps)`` with ``c = 1 - beta^t`` and
+    ``r = sqrt(c2)``: ``pace`` is ``r / c1``, and ``root`` is r.
+    """
+
+    pace: Tensor
+    root: Tensor
 
 
 def corrections(step: Tensor, betas: tuple[float, float]) -> Corrections:
     """Give the bias corrections of the update that makes ``step`` updates in all.
 
     Example:
-        >>> corrections(torch.tensor(1.0), (0.5, 0.75)).root_second
-        tensor(0.5000)
+        >>> corrections(torch.tensor(1.0), (0.75, 0.75))
+        Corrections(pace=tensor(2.), root=tensor(0.5000))
     """
-    lacking = torch.stack([1 - betas[0] ** step, (1 - betas[1] ** step).sqrt()])
+    root = (1 - betas[1] ** step).sqrt()
+    lacking = torch.stack([root / (1 - betas[0] ** step), root])
     # A product with the identity changes nothing, but no compiler fuses it into what follows:
     # otherwise the powers are taken anew for every element of every tensor.
     identity = torch.eye(2, dtype=step.dtype, device=step.device)
@@ -102,6 +107,6 @@ def adam_change(
         hyper: Holds lr and eps.
         name: The tensor, as hyper knows it.
     """
-    denominator = second.sqrt().div_(bias.root_second).add_(hyper.eps[name])
-    # One buffer from here on: memory traffic, not arithmetic, bounds this.
-    return torch.div(first, denominator, out=denominator).mul_(hyper.lr[name] / -bias.first)
+    # Divisions are what this takes longest for, and memory traffic: one of each buffer, no more.
+    denominator = second.sqrt().add_(hyper.eps[name] * bias.root)
+    return torch.div(first, denominator, out=denominator).mul_(hyper.lr[name] * -bias.pace)

@@ -62,9 +62,9 @@ def slim_adam(tensors: Sequence[TensorInfo], betas: tuple[float, float] = BETAS)
             square = square.mean(dim=dims[name], keepdim=True) if name in dims else square
             first = state.slots["first"][name].lerp_(grad, 1 - beta1)
             second = state.slots["second"][name].lerp_(square, 1 - beta2)
-            pace = hyper.lr[name] / -bias.first
             # The division by the small denominator is made small as well.
-            slow = pace / second.sqrt().div_(bias.root_second).add_(hyper.eps[name])
+            small = second.sqrt().add_(hyper.eps[name] * bias.root)
+            slow = hyper.lr[name] * -bias.pace / small
             change = first * slow
             if hyper.decays and grad.ndim > 2:
                 decay = hyper.lr[name] * hyper.weight_decay[name]
