@@ -87,10 +87,23 @@ def test_search_figure_says_how_far_the_optimum_drifts(drift, kept):
     assert words[-1] == "octaves" and float(words[-2]) == pytest.approx(2 * drift, abs=0.2)
 
 
-@pytest.mark.parametrize("history", [[], [0.3], [1.0, -0.5], [2.0, 1.0, 0.1]])
-def test_search_figure_takes_any_history(history, kept):
-    search_figure.search_figure(summary() | {"history": history}, "")
-    assert "score" in [axes.get_ylabel() for axes in kept[0].axes]
+@pytest.mark.parametrize("scores", [[], [0.3], [1.0, -0.5], [2.0, 1.0, 0.1]])
+def test_search_figure_takes_any_scores(scores, kept):
+    rows = [{"stage": "whole", "score": score} for score in scores]
+    bounds = [row | {"stage": "probes"} for row in rows]
+    for parts in ((rows, rows), (rows, []), ([], rows), (bounds, rows), (bounds, bounds)):
+        named = dict(zip(("candidates", "polished"), parts, strict=True))
+        search_figure.search_figure(summary() | named, "")
+        assert "score" in [axes.get_ylabel() for axes in kept[-1].axes]
+
+
+def test_search_figure_begins_anew_with_the_polish(kept):
+    """Scores on fresh seeds do not compare with those that chose where to begin."""
+    tried, polished = ([{"stage": "whole", "score": s} for s in some] for some in ([1, 2], [9, 4]))
+    search_figure.search_figure(summary() | {"candidates": tried, "polished": polished}, "")
+    (panel,) = [axes for axes in kept[0].axes if axes.get_ylabel() == "score"]
+    steps = [line for line in panel.lines if line.get_drawstyle() == "steps-post"]
+    assert [list(line.get_ydata()) for line in steps] == [[1, 1, 1], [9, 4, 4]]
 
 
 def test_certificate_figure_says_where_a_rule_diverges(kept):

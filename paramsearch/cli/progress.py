@@ -110,7 +110,8 @@ class _Lines:
         if same and (not moved or (soon and not finished)):
             return
         self._last, self._spoke = progress, seconds
-        total = "" if progress.total is None else f"/{progress.total}"
+        at_most = " of at most " if progress.stage == "search" else "/"  # patience may end it
+        total = "" if progress.total is None else f"{at_most}{progress.total}"
         line = f"{progress.stage}: {progress.done}{total} {self._unit}, {facts(progress, seconds)}"
         line = (
             line + _eta(progress, time.monotonic() - self._stage_began)
@@ -123,4 +124,5 @@ class _Lines:
 def _eta(progress: Progress, seconds: float) -> str:
     if progress.total is None or not 0 < progress.done < progress.total:
         return ""
-    return f", about {seconds * (progress.total - progress.done) / progress.done:.0f} s left"
+    about = "at most" if progress.stage == "search" else "about"
+    return f", {about} {seconds * (progress.total - progress.done) / progress.done:.0f} s left"

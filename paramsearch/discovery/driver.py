@@ -137,7 +137,8 @@ class Driver:
         costs = sensitivities(measure, self._encoding.variables, best.point)
         rule = self.rule(best.point)
         lost = "score" if measure is self._measure else "loss"
-        return Found(rule, best, first, baselines, tuple(steps), tuple(costs), answer, lost)
+        met = tuple(self._measure.met.values())
+        return Found(rule, best, first, baselines, tuple(steps), met, tuple(costs), answer, lost)
 
     @property
     def incumbent(self) -> Point | None:

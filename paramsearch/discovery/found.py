@@ -44,6 +44,7 @@ class Found:
         start: The rule from which the search began, on the same seeds.
         baselines: Published rules on the same seeds; empty in a blind search.
         steps: Every candidate of the search.
+        polished: What was measured afterwards on fresh seeds, in order, each as far as it came.
         sensitivity: What being off by a quarter costs, the most costly exponent first; by the
             transferred loss where the rule was chosen for it, else by the score.
         answer: What the rule was chosen from; None where the objective lacks loss or probes.
@@ -55,6 +56,7 @@ class Found:
     start: Evaluation
     baselines: dict[str, Evaluation]
     steps: tuple[Step, ...]
+    polished: tuple[Evaluation, ...] = ()
     sensitivity: tuple[Sensitivity, ...] = ()
     answer: Answer | None = None
     lost: Literal["score", "loss"] = "score"

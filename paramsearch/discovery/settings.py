@@ -209,8 +209,13 @@ def differences(stored: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
         >>> differences({"seed": 0, "content": {}}, {"seed": 1, "content": {}})
         ['seed is 0 there and 1 here']
     """
+
+    def told(values: dict[str, Any], name: str) -> object:
+        value = values.get(name)
+        return "the default" if value is None else value
+
     found = [
-        f"{_CALLED.get(name, name)} is {stored.get(name)} there and {wanted.get(name)} here"
+        f"{_CALLED.get(name, name)} is {told(stored, name)} there and {told(wanted, name)} here"
         for name in wanted
         if name != "content" and stored.get(name) != wanted.get(name)
     ]

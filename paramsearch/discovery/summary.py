@@ -71,6 +71,7 @@ def summarize(
         "curves": {"start": found.start.curves, "found": evaluation.curves},
         "history": best_so_far([step.evaluation.score for step in found.steps]),
         "candidates": candidates(found.steps),
+        "polished": [told_of(evaluation) for evaluation in found.polished],
         "nearest": near,
     }
 
@@ -106,15 +107,18 @@ def candidates(steps: Sequence[Step]) -> list[dict[str, Any]]:
     The score of one that stopped before the stage ``whole`` is a lower bound.
     """
     return [
-        {
-            "trial": step.trial,
-            "generation": step.generation,
-            "stage": step.evaluation.stage,
-            "score": step.evaluation.score,
-            "spread": step.evaluation.spread,
-        }
+        {"trial": step.trial, "generation": step.generation, **told_of(step.evaluation)}
         for step in steps
     ]
+
+
+def told_of(evaluation: Evaluation) -> dict[str, Any]:
+    """Give the score of an evaluation, its spread, and the stage to which it came."""
+    return {
+        "stage": evaluation.stage,
+        "score": evaluation.score,
+        "spread": evaluation.spread,
+    }
 
 
 def group_table(found: Found, encoding: Encoding, groups: Groups) -> list[dict[str, Any]]:

@@ -117,4 +117,6 @@ def _in(budget: Budget, predicted: Prediction) -> float:
 
 
 def _told(budget: Budget, amount: float) -> str:
-    return f"{short(amount)} member-steps" if budget.unit == "steps" else rounded(amount)
+    if budget.unit == "steps":
+        return f"{short(amount)} member-steps"
+    return rounded(amount) if amount >= 1 else f"{amount:.2g} s"

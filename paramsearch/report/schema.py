@@ -19,12 +19,11 @@ class ScaleCurves(TypedDict):
     sharpness: list[Seeds]
 
 
-class Trial(TypedDict):
-    """One candidate of a search, and the best score up to it."""
+class Candidate(TypedDict):
+    """The score of a rule, and the last stage of the objective at which it was measured."""
 
-    trial: int
+    stage: str
     score: float
-    best: float
 
 
 class StartAndFound(TypedDict):
@@ -41,14 +40,15 @@ class Base(TypedDict):
 
 
 class SearchSummary(TypedDict):
-    """What is drawn of ``summary.json``; ``history`` may also be the best scores alone."""
+    """What is drawn of ``summary.json``."""
 
     arch: str
     task: str
     axis: str
     optimizer: str
     curves: StartAndFound
-    history: list[Trial] | list[float]
+    candidates: list[Candidate]
+    polished: list[Candidate]
     base: Base
 
 

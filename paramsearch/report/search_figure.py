@@ -5,6 +5,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any, cast
 
 import numpy as np
@@ -12,8 +13,12 @@ from matplotlib.axes import Axes
 
 from paramsearch.report.canvas import INK, Colour, canvas, colours, dress, headline, save
 from paramsearch.report.curves import Curve, draw, frame, lr_panel, plain_log
-from paramsearch.report.schema import ScaleCurves, SearchSummary
+from paramsearch.report.schema import Candidate, ScaleCurves, SearchSummary
 from paramsearch.score.curve import optimum
+from paramsearch.score.stage import WHOLE
+
+NEAR = 8.0
+"""Multiple of the best score up to which others are in the picture."""
 
 
 def search_figure(summary: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
@@ -45,7 +50,7 @@ def search_figure(summary: Mapping[str, Any], path: str | os.PathLike[str]) -> N
     frame(panels["L"], [_loss(cell) for cells in both.values() for cell in cells])
     for key in "LlSs" if sharp else "Ll":
         plain_log(panels[key])
-    _history(panels["H"], data["history"])
+    _history(panels["H"], data["candidates"], data["polished"])
     panels["L"].legend(title=data["axis"], fontsize=8.5, title_fontsize=9, frameon=False)
     names = f"{data['arch']} on {data['task']}, {data['optimizer']}, scaled in {data['axis']}"
     headline(figure, f"{names}: under a good rule the curves of all scales coincide")
@@ -86,25 +91,51 @@ def _sharpness(
     dress(axes, f"{name}: sharpness along the update", "step", r"critical sharpness 2/$\eta_c$")
 
 
-def _history(axes: Axes, history: Sequence[Any]) -> None:
-    """Best score so far; where the summary has it, also the score of each candidate as a dot."""
-    best = np.array([row["best"] if isinstance(row, dict) else row for row in history], dtype=float)
-    trials = np.arange(1, len(best) + 1)
-    dress(axes, "Best score so far: lower is better", "trial", "score")
-    if not len(best):
+def _history(axes: Axes, candidates: Sequence[Candidate], polished: Sequence[Candidate]) -> None:
+    """Scores in order, pale where they are bounds or estimates; a line for the best so far.
+
+    The line begins anew with the polish, whose seeds are fresh.
+    """
+    dress(axes, "Best score so far: lower is better", "candidate", "score")
+    best = [*_drawn(axes, candidates, 1), *_drawn(axes, polished, 1 + len(candidates))]
+    if candidates and polished:
+        axes.axvline(len(candidates) + 0.5, color=INK, linewidth=0.8, linestyle=":")
+        words: dict[str, Any] = {"ha": "left", "va": "top", "fontsize": 8.5, "color": INK}
+        place = (len(candidates) + 0.5, 1.0)
+        frame_of = axes.get_xaxis_transform()
+        axes.annotate(
+            "polish, fresh seeds", place, (4, -3), frame_of, textcoords="offset points", **words
+        )
+    if not best:
         return
-    if isinstance(history[0], dict):
-        axes.plot(trials, [row["score"] for row in history], ".", color="#c4c4c4", ms=4)
-    axes.step(trials, best, where="post", color=INK, linewidth=1.7)
-    axes.plot(trials[-1], best[-1], "o", color=INK, ms=6)
-    end, below = (trials[-1], best[-1]), (0, -16)
-    axes.annotate(f"{best[-1]:.3g}", end, below, textcoords="offset points", ha="right", color=INK)
-    # Candidates that diverged score far above; what one wants to see is the line.
-    if best.min() > 0:
-        axes.set_yscale("log")
-        room = (best.max() / best.min()) ** 0.1 * 1.02
-        axes.set_ylim(best.min() / room, best.max() * room)
-        plain_log(axes)
-    else:
-        room = 0.1 * np.ptp(best) + 1e-3
-        axes.set_ylim(best.min() - room, best.max() + room)
+    low, high = min(best), max(best)
+    if low <= 0:
+        room = 0.1 * (high - low) + 1e-3
+        axes.set_ylim(low - room, high + 2 * room)
+        return
+    # Candidates that diverged score far above; what one wants to see is near the line.
+    near = [row["score"] for row in (*candidates, *polished) if low <= row["score"] <= NEAR * low]
+    high = max(high, *near)
+    room = (high / low) ** 0.1 * 1.05
+    axes.set_yscale("log")
+    axes.set_ylim(low / room, high * room)
+    plain_log(axes)
+
+
+def _drawn(axes: Axes, candidates: Sequence[Candidate], first: int) -> list[float]:
+    """Draw the scores of a part of the search; gives the best ones on the way."""
+    rows = list(enumerate(candidates, first))
+    partial = [(at, row["score"]) for at, row in rows if row["stage"] != WHOLE]
+    whole = [(at, row["score"]) for at, row in rows if row["stage"] == WHOLE]
+    for some, colour in ((partial, "#d9d9d9"), (whole, "#8f8f8f")):
+        if some:
+            axes.plot(*zip(*some, strict=True), ".", color=colour, ms=5)
+    if not whole:
+        return []
+    best = list(accumulate((score for _, score in whole), min))
+    ends = [at for at, _ in whole] + [rows[-1][0]]
+    axes.step(ends, [*best, best[-1]], where="post", color=INK, linewidth=1.7)
+    axes.plot(ends[-1], best[-1], "o", color=INK, ms=6)
+    place: dict[str, Any] = {"textcoords": "offset points", "ha": "right", "color": INK}
+    axes.annotate(f"{best[-1]:.3g}", (ends[-1], best[-1]), (0, -16), **place)
+    return best
