@@ -50,7 +50,7 @@ def test_search_leaves_everything_and_prints_a_table(tmp_path):
     last = ended.stdout.splitlines()[-1]
     assert last.startswith("score ") and "(lower is better); rule.yaml, " in last
     assert last.endswith(f" in {tmp_path / 'a'}")
-    assert "search: 8/40 trials" in ended.stderr
+    assert "search: 8 of at most 40 trials" in ended.stderr
     assert "plan: about 4 minutes, " in ended.stderr
     assert paramsearch.Rule.load(tmp_path / "a" / "rule.yaml").source.startswith(
         "paramsearch search"
@@ -278,7 +278,8 @@ def test_progress(terminal):
         listen(Progress("polish", 3, None, 0.25, 20000))
     if not terminal:
         text = console.export_text()
-        assert "search: 16/16 trials, best 0.5" in text and "polish: 3 trials, best 0.25" in text
+        assert "search: 16 of at most 16 trials, best 0.5" in text
+        assert "polish: 3 trials, best 0.25" in text
 
 
 def test_nothing_slow_is_imported_before_it_is_needed():
