@@ -9,6 +9,7 @@ on where it stopped.
 
     python benchmarks/transfer.py                 # all cells
     python benchmarks/transfer.py mlp-adam gpt    # cells whose name starts so
+    python benchmarks/transfer.py --seed 1        # the same, searched with another seed
 """
 
 import argparse
@@ -69,7 +70,7 @@ CELLS = {
 }
 
 
-def run(cell: Cell, folder: Path, seeds: int) -> dict:
+def run(cell: Cell, folder: Path, seed: int, seeds: int) -> dict:
     """Search and verify one cell, or read what is there."""
     path = folder / "cell.json"
     if path.exists():
@@ -77,7 +78,7 @@ def run(cell: Cell, folder: Path, seeds: int) -> dict:
     started = time.monotonic()
     asked = {"arch": cell.arch, "optimizer": cell.optimizer, "axis": cell.axis, **cell.asked}
     resume = (folder / "trials.db").exists()
-    found = paramsearch.search(**asked, blind=True, out=folder, resume=resume)
+    found = paramsearch.search(**asked, blind=True, seed=seed, out=folder, resume=resume)
     seconds = sum(session["seconds"] for session in found.timing["sessions"])
     baselines = cell.baselines or tuple(_published(cell, folder))
     told = paramsearch.verify(folder, list(cell.scales), baselines, seeds=seeds)
@@ -120,6 +121,7 @@ def main() -> None:
     """Run the cells asked for that are not there yet, and print the table of all."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("cells", nargs="*", help="starts of names; default: all")
+    parser.add_argument("--seed", type=int, default=0, help="of the search")
     parser.add_argument("--seeds", type=int, default=3, help="of the verification")
     parser.add_argument("--out", type=Path, default=Path("runs/transfer"))
     asked = parser.parse_args()
@@ -130,7 +132,8 @@ def main() -> None:
         if asked.cells and not any(name.startswith(start) for start in asked.cells):
             continue
         print(f"{name} ...", file=sys.stderr)
-        content = run(cell, asked.out / name, asked.seeds)
+        folder = asked.out / (f"{name}-seed-{asked.seed}" if asked.seed else name)
+        content = run(cell, folder, asked.seed, asked.seeds)
         for scale in cell.scales:
             own, *others = regrets(content, scale)
             known = [each for each in others if not each[2].startswith("sp")]
