@@ -6,6 +6,8 @@
   has to pick out: steps of a convnet take 1.3 to 2.1 times as long.
 - It finds the stride of an index ``c_1 v_1 + ... + c_n v_n`` along a variable by simplifying a
   difference, where the stride is a coefficient.
+- It fills its one table of the types that operations give anew for every operation, works out again
+  what shapes they give, which the trace says, and looks for parts to record for a GPU.
 - Python looks for garbage among the millions of objects that it makes.
 
 One thing is done for the step itself: products that are to lie end to end are written there, where
@@ -13,12 +15,20 @@ the compiler would write each by itself and then copy it.
 """
 
 import gc
+import warnings
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, cast
 
 import sympy
 import torch
+
+_NEEDLESS = (
+    "pattern_matcher",
+    "joint_graph_constant_folding",
+    "layout_optimization",
+    "graph_partition",
+)
 
 
 @contextmanager
@@ -34,9 +44,11 @@ def shortcuts(device: torch.device) -> Generator[None, None, None]:
     import torch._inductor  # takes a second
 
     inductor = cast(Any, torch._inductor)
-    needless = ("pattern_matcher", "joint_graph_constant_folding", "layout_optimization")
-    spared = inductor.config.patch(dict.fromkeys(needless, False))
-    with spared, _linear_strides(), _uncollected(), _laid_end_to_end():
+    known = [name for name in _NEEDLESS if hasattr(inductor.config, name)]
+    with ExitStack() as stack:
+        stack.enter_context(inductor.config.patch(dict.fromkeys(known, False)))
+        for shortcut in (_linear_strides, _types_once, _shapes_known, _end_to_end, _uncollected):
+            stack.enter_context(shortcut())
         yield
 
 
@@ -52,7 +64,56 @@ def _uncollected() -> Generator[None, None, None]:
 
 
 @contextmanager
-def _laid_end_to_end() -> Generator[None, None, None]:
+def _types_once() -> Generator[None, None, None]:
+    from torch._inductor import dtype_propagation, lowering
+
+    del lowering  # with it come the rules for types
+    handler: Any = getattr(dtype_propagation, "DtypePropagationOpsHandler", None)
+    if handler is None or handler() is not handler():  # another torch
+        yield
+        return
+    before = handler.__init__
+    handler.__init__ = _filled
+    try:
+        yield
+    finally:
+        handler.__init__ = before
+
+
+def _filled(self: object) -> None:
+    """Leave a table as it is."""
+
+
+@contextmanager
+def _shapes_known() -> Generator[None, None, None]:
+    from torch._guards import detect_fake_mode
+
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # torch's of torch
+        from torch._inductor import compile_fx
+
+    module: Any = compile_fx
+    name = "fake_tensor_prop"
+    slow = getattr(module, name, None)
+    if slow is None:  # another torch
+        yield
+        return
+
+    def propagated(graph: Any, inputs: Any, *others: Any, **named: Any) -> Any:
+        mode = detect_fake_mode(inputs)
+        computed = (node for node in graph.graph.nodes if node.op != "output")
+        if mode is None or not all("val" in node.meta for node in computed):
+            return slow(graph, inputs, *others, **named)
+        return mode
+
+    setattr(module, name, propagated)
+    try:
+        yield
+    finally:
+        setattr(module, name, slow)
+
+
+@contextmanager
+def _end_to_end() -> Generator[None, None, None]:
     from torch._inductor import ir
 
     kernel: Any = ir.ConcatKernel

@@ -32,7 +32,7 @@ class Choice:
             scale among the rules that cannot be told from the limit end in limit behaviour, the
             lowest first, and the limit end; else empty.
         foretold: What learning-rate curves foretell of the rules that hold, as plain data, the
-            lowest loss at the target first; empty where they were not asked.
+            lowest loss promised at the target first; empty where they were not asked.
         ahead: Whether they foretell that the limit end has a higher loss there, beyond two standard
             errors.
     """

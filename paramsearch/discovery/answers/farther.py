@@ -2,7 +2,9 @@
 
 An optimum that moves costs little over the ratios of a search and much beyond them, where the
 base's best learning rate ends up beside the valley. Of several rules with a lower loss than the
-limit end, the one is recommended whose curves foretell the lowest loss at the target.
+limit end, the one is recommended whose curves promise the lowest loss at the target: mean and two
+standard errors. Where an optimum may come to lie beside the valley or may not, the mean says little
+about what is risked.
 
 With ``o(m)`` the best learning rate at ratio m, in octaves, and M the largest ratio measured, the
 drift is ``d = (o(M) - o(1)) / log2 M``. The curve at M, moved by ``d log2(R / M)``, stands for that
@@ -16,7 +18,7 @@ from typing import Any
 from paramsearch.discovery.answers.choice import Choice, fate_of
 from paramsearch.discovery.answers.front import Entry
 from paramsearch.discovery.answers.valleys import Valleys
-from paramsearch.discovery.paired import Gap, gap, mean_of
+from paramsearch.discovery.paired import SURE, Gap, gap, mean_of
 from paramsearch.rules.rule import Rule
 
 
@@ -37,6 +39,12 @@ class Prospect:
     entry: Entry
     drifts: tuple[float, ...]
     losses: tuple[float, ...]
+
+    @property
+    def promised(self) -> float:
+        """The log loss that it stays below, with two standard errors to spare."""
+        size = mean_of(self.losses)
+        return size.mean + SURE * size.error
 
     def against(self, other: "Prospect") -> Gap:
         """Give the paired difference of what is foretold."""
@@ -116,26 +124,22 @@ def farther(
 
 
 def foreseen(choice: Choice, prospects: Sequence[Prospect]) -> Choice:
-    """Recommend the rule with the lowest loss foretold at the target.
-
-    A rule whose loss over the search is not lower than that of the limit end has to be foretold to
-    be lower by more than a standard error.
+    """Recommend the rule with the lowest loss promised at the target.
 
     Args:
         choice: What was recommended.
         prospects: Of its contenders, the limit end last, on seeds on which nothing was chosen.
 
     Returns:
-        The choice. After longer runs those of the others may still come first that are foretold to
-        be lower than the limit end, in that order; or the limit end, unless it is foretold to be
-        higher beyond two standard errors.
+        The choice. After longer runs those of the others may still come first that promise a lower
+        loss than the limit end, in that order; or the limit end, unless it is foretold to be higher
+        beyond two standard errors.
     """
-    limit, known = prospects[-1], (choice.recommended, *choice.rivals)
-    ranked = sorted(prospects, key=lambda each: mean_of(each.losses).mean)
-    able = [e for e in ranked if e.entry in known or e == limit or e.against(limit).promising]
-    best, *others = able
-    rivals = [each.entry for each in others if each.against(limit).mean < 0]
-    reason = _said(choice, best, prospects, best == ranked[0])
+    limit = prospects[-1]
+    ranked = sorted(prospects, key=lambda each: each.promised)
+    best, *others = ranked
+    rivals = [each.entry for each in others if each.promised < limit.promised]
+    reason = _said(choice, best, prospects)
     return replace(
         choice,
         recommended=best.entry,
@@ -146,15 +150,15 @@ def foreseen(choice: Choice, prospects: Sequence[Prospect]) -> Choice:
     )
 
 
-def _said(choice: Choice, best: Prospect, prospects: Sequence[Prospect], lowest: bool) -> str:
+def _said(choice: Choice, best: Prospect, prospects: Sequence[Prospect]) -> str:
     """Say what is foretold, and what was recommended before where that is another rule."""
     limit = prospects[-1]
     first = next(each for each in prospects if each.entry == choice.recommended)
     one = "the limit end" if best.entry == limit.entry else "it"
-    what = "the lowest loss" if lowest else "a loss within a standard error of the lowest"
+    what = f"the lowest loss of {len(prospects)} rules at ratio {choice.target_ratio:g}"
     foretold = (
-        f"Learning-rate curves on {len(best.losses)} fresh seeds foretell {one} {what} of "
-        f"{len(prospects)} rules at ratio {choice.target_ratio:g}"
+        f"Learning-rate curves on {len(best.losses)} fresh seeds promise {one}, with two standard "
+        f"errors to spare, {what}"
     )
     moves = f"its best learning rate moves by {_drift(best)} octaves when the scale doubles"
     if best.entry == first.entry:

@@ -1,12 +1,13 @@
 """The choice looked at again once rules have trained longer: who still beats the limit end.
 
-Where losses at the target were foretold, the first of those that are foretold to be lower than the
-limit end's, and over the longer runs not higher by more than a standard error, is recommended; if
-there is none, the first all the same where the limit end is foretold to be clearly higher. Else
-the best of the rules that are better than the limit end over the longer runs, too, comes first.
-Where none is, a rule that departs from the limit no more than the limit end needs only be as good
-as that: it pays nothing for its lower loss, and losses of long runs scatter widely. So does one
-that cannot be told from the limit end in that, where no rule holds up to the target.
+Where losses at the target were foretold, the first of those that promise a lower one than the limit
+end is recommended that is not higher over the longer runs, by more than a standard error and more
+than it was over the search; if there is none, the first all the same where the limit end is
+foretold to be clearly higher. Else the best of the rules that are better than the limit end over
+the longer runs, too, comes first. Where none is, a rule that departs from the limit no more than
+the limit end needs only be as good as that: it pays nothing for its lower loss, and losses of long
+runs scatter widely. So does one that cannot be told from the limit end in that, where no rule holds
+up to the target.
 """
 
 from dataclasses import replace
@@ -14,6 +15,7 @@ from dataclasses import replace
 from paramsearch.discovery.answers.choice import Choice, fate_of
 from paramsearch.discovery.answers.front import Entry, departure
 from paramsearch.discovery.answers.longer import LIMIT, Longer
+from paramsearch.discovery.paired import Gap, gap
 from paramsearch.rules.rule import Rule
 
 FREE = 1 / 32
@@ -29,6 +31,9 @@ _NOW = {
 _STILL = "it still has the lower loss, {}."
 _AS_GOOD = "it is as good, {}, and departs no more from the limit."
 _ALIKE = "it is as good, {}."
+_NO_MORE = "its loss is {} than the limit end's, no more so than over the search."
+_LIMIT = "the limit end is recommended in its place"
+_OTHER = "another is recommended in its place, {} than the limit end"
 
 
 def to_train(choice: Choice, start: Rule) -> dict[str, Rule]:
@@ -68,45 +73,60 @@ def after(choice: Choice, longer: Longer) -> Choice:
         if against.word() != "lower":
             said = f"Warning: {told.lower()} it is not better any more, {against.percent()}."
         return replace(choice, reason=f"{choice.reason} {said}")
-    return _again(choice, longer, told)
+    return (_at_target if choice.foretold else _again)(choice, longer, told)
+
+
+def _at_target(choice: Choice, longer: Longer, told: str) -> Choice:
+    """Choose among rules in the order of what they promise at the target."""
+    rules, limit = _eligible(choice), choice.front.limit
+    gaps = {name: longer.against_limit(name) for name in rules}
+    before = gaps[_FIRST]
+    over = {name: gap(entry.last, limit.last).mean for name, entry in rules.items()}
+    held = [name for name, g in gaps.items() if g.mean <= g.error + max(0.0, over[name])]
+    first = next(iter(held), None)
+    if first == _FIRST:
+        kept = _STILL if before.mean < 0 else _ALIKE if before.mean <= before.error else _NO_MORE
+        return replace(choice, reason=f"{choice.reason} {told} {kept.format(before.percent())}")
+    if first is None and choice.ahead:
+        higher = f"its loss at the largest scale is {before.percent()} than the limit end's"
+        said = f"{told} {higher}, whose curves foretell worse at the target."
+        return replace(choice, reason=f"{choice.reason} {said}")
+    if first is None:
+        return _replaced(choice, limit, told, before, _LIMIT)
+    return _replaced(choice, rules[first], told, before, _OTHER.format(gaps[first].percent()))
 
 
 def _again(choice: Choice, longer: Longer, told: str) -> Choice:
-    """Choose among the recommended rule, its rivals and the limit end."""
+    """Choose among the recommended rule, its rivals and the limit end by their loss."""
     rules, limit = _eligible(choice), choice.front.limit
     gaps = {name: longer.against_limit(name) for name in rules}
     before = gaps[_FIRST]
     clear = [name for name, gap in gaps.items() if gap.word() == "lower"]
     near = [n for n, e in rules.items() if e in choice.alike or _departs_no_more(e, limit)]
     free = [name for name in near if gaps[name].word() == "tied"]
-    if choice.foretold:  # in that order
-        clear = [name for name, gap in gaps.items() if gap.mean <= gap.error]
-        first = next(iter(clear), None)
-        if first is None and choice.ahead:
-            higher = f"its loss at the largest scale is {before.percent()} than the limit end's"
-            said = f"{told} {higher}, whose curves foretell worse at the target."
-            return replace(choice, reason=f"{choice.reason} {said}")
-    elif clear:
+    if clear:
         first = min(clear, key=lambda name: gaps[name].mean)
     else:
         first = min(free, key=lambda name: rules[name].loss.mean, default=None)
+    if first is None:
+        return _replaced(choice, limit, told, before, _LIMIT)
     if first == _FIRST:
-        free_of_cost = not choice.foretold and _departs_no_more(rules[first], limit)
-        as_good = _AS_GOOD if free_of_cost else _ALIKE
+        as_good = _AS_GOOD if _departs_no_more(rules[first], limit) else _ALIKE
         kept = _STILL if clear and before.mean < 0 else as_good
         return replace(choice, reason=f"{choice.reason} {told} {kept.format(before.percent())}")
-    said = f"{told} that rule {_NOW[before.word()]}, {before.percent()}, so "
-    if first is None:
-        said += "the limit end is recommended in its place."
-    else:
-        said += f"another is recommended in its place, {gaps[first].percent()} than the limit end"
-        if not clear:
-            over = rules[first].against(limit).percent()
-            said += f" after {over} over the search, and departing no more from the limit"
-        said += f": {fate_of(rules[first], choice.target_ratio)}."
+    why = _OTHER.format(gaps[first].percent())
+    if not clear:
+        over = rules[first].against(limit).percent()
+        why += f" after {over} over the search, and departing no more from the limit"
+    return _replaced(choice, rules[first], told, before, why)
+
+
+def _replaced(choice: Choice, now: Entry, told: str, before: Gap, why: str) -> Choice:
+    """Recommend another rule in place of what was."""
+    said = f"{told} that rule {_NOW[before.word()]}, {before.percent()}, so {why}"
+    fate = "" if now == choice.front.limit else f": {fate_of(now, choice.target_ratio)}"
     reason = f"Over the search another came first: {choice.reason[0].lower()}{choice.reason[1:]}"
-    now = limit if first is None else rules[first]
-    return replace(choice, recommended=now, reason=f"{reason} {said}")
+    return replace(choice, recommended=now, reason=f"{reason} {said}{fate}.")
 
 
 def _eligible(choice: Choice) -> dict[str, Entry]:
