@@ -1,8 +1,9 @@
 """The choice looked at again once rules have trained longer: who still beats the limit end.
 
 Where losses at the target were foretold, the first of those that promise a lower one than the limit
-end is recommended that is not higher over the longer runs, by more than a standard error and more
-than it was over the search; if there is none, the first all the same where the limit end is
+end is recommended that is not higher over the longer runs by more than a standard error, or was
+clearly higher over the search, too: what wins over few steps may lose over many, but that one is
+there for what it promises. If there is none, it is the first all the same where the limit end is
 foretold to be clearly higher. Else the best of the rules that are better than the limit end over
 the longer runs, too, comes first. Where none is, a rule that departs from the limit no more than
 the limit end needs only be as good as that: it pays nothing for its lower loss, and losses of long
@@ -31,7 +32,7 @@ _NOW = {
 _STILL = "it still has the lower loss, {}."
 _AS_GOOD = "it is as good, {}, and departs no more from the limit."
 _ALIKE = "it is as good, {}."
-_NO_MORE = "its loss is {} than the limit end's, no more so than over the search."
+_KNOWN = "its loss is {} than the limit end's, as it was higher over the search, too."
 _LIMIT = "the limit end is recommended in its place"
 _OTHER = "another is recommended in its place, {} than the limit end"
 
@@ -81,11 +82,11 @@ def _at_target(choice: Choice, longer: Longer, told: str) -> Choice:
     rules, limit = _eligible(choice), choice.front.limit
     gaps = {name: longer.against_limit(name) for name in rules}
     before = gaps[_FIRST]
-    over = {name: gap(entry.last, limit.last).mean for name, entry in rules.items()}
-    held = [name for name, g in gaps.items() if g.mean <= g.error + max(0.0, over[name])]
+    known = [n for n, e in rules.items() if gap(e.last, limit.last).word() == "higher"]
+    held = [n for n, against in gaps.items() if against.mean <= against.error or n in known]
     first = next(iter(held), None)
     if first == _FIRST:
-        kept = _STILL if before.mean < 0 else _ALIKE if before.mean <= before.error else _NO_MORE
+        kept = _STILL if before.mean < 0 else _ALIKE if before.mean <= before.error else _KNOWN
         return replace(choice, reason=f"{choice.reason} {told} {kept.format(before.percent())}")
     if first is None and choice.ahead:
         higher = f"its loss at the largest scale is {before.percent()} than the limit end's"
