@@ -124,7 +124,7 @@ def farther(
 
 
 def foreseen(choice: Choice, prospects: Sequence[Prospect]) -> Choice:
-    """Recommend the rule with the lowest loss promised at the target.
+    """Recommend the rule with the lowest loss promised at the target, or else over the search.
 
     Args:
         choice: What was recommended.
@@ -136,7 +136,7 @@ def foreseen(choice: Choice, prospects: Sequence[Prospect]) -> Choice:
         beyond two standard errors.
     """
     limit = prospects[-1]
-    ranked = sorted(prospects, key=lambda each: each.promised)
+    ranked = sorted(prospects, key=lambda each: (each.promised, each.entry.loss.mean))
     best, *others = ranked
     rivals = [each.entry for each in others if each.promised < limit.promised]
     reason = _said(choice, best, prospects)
