@@ -107,6 +107,6 @@ def adam_change(
         hyper: Holds lr and eps.
         name: The tensor, as hyper knows it.
     """
-    # Divisions are what this takes longest for, and memory traffic: one of each buffer, no more.
+    # Divisions and memory traffic are what this takes longest for: one division, one buffer.
     denominator = second.sqrt().add_(hyper.eps[name] * bias.root)
     return torch.div(first, denominator, out=denominator).mul_(hyper.lr[name] * -bias.pace)
