@@ -16,8 +16,8 @@ the compiler would write each by itself and then copy it.
 
 import gc
 import warnings
-from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any, cast
 
 import sympy
@@ -64,73 +64,62 @@ def _uncollected() -> Generator[None, None, None]:
 
 
 @contextmanager
-def _types_once() -> Generator[None, None, None]:
+def _replaced(owner: Any, name: str, other: Callable[[Any], Any]) -> Generator[None, None, None]:
+    """Replace what a module or class calls by this name, unless another torch has none."""
+    if name not in vars(owner):
+        yield
+        return
+    kept, before = vars(owner)[name], getattr(owner, name)
+    setattr(owner, name, other(before))
+    try:
+        yield
+    finally:
+        setattr(owner, name, kept)
+
+
+def _types_once() -> AbstractContextManager[None]:
     from torch._inductor import dtype_propagation, lowering
 
     del lowering  # with it come the rules for types
     handler: Any = getattr(dtype_propagation, "DtypePropagationOpsHandler", None)
     if handler is None or handler() is not handler():  # another torch
-        yield
-        return
-    before = handler.__init__
-    handler.__init__ = _filled
-    try:
-        yield
-    finally:
-        handler.__init__ = before
+        return nullcontext()
+    return _replaced(handler, "__init__", lambda _: _filled)
 
 
 def _filled(self: object) -> None:
     """Leave a table as it is."""
 
 
-@contextmanager
-def _shapes_known() -> Generator[None, None, None]:
+def _shapes_known() -> AbstractContextManager[None]:
     from torch._guards import detect_fake_mode
 
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # torch's of torch
         from torch._inductor import compile_fx
 
-    module: Any = compile_fx
-    name = "fake_tensor_prop"
-    slow = getattr(module, name, None)
-    if slow is None:  # another torch
-        yield
-        return
+    def read(slow: Any) -> Any:
+        def shapes(graph: Any, inputs: Any, *others: Any, **named: Any) -> Any:
+            mode = detect_fake_mode(inputs)
+            computed = (node for node in graph.graph.nodes if node.op != "output")
+            if mode is None or not all("val" in node.meta for node in computed):
+                return slow(graph, inputs, *others, **named)
+            return mode
 
-    def propagated(graph: Any, inputs: Any, *others: Any, **named: Any) -> Any:
-        mode = detect_fake_mode(inputs)
-        computed = (node for node in graph.graph.nodes if node.op != "output")
-        if mode is None or not all("val" in node.meta for node in computed):
-            return slow(graph, inputs, *others, **named)
-        return mode
+        return shapes
 
-    setattr(module, name, propagated)
-    try:
-        yield
-    finally:
-        setattr(module, name, slow)
+    return _replaced(compile_fx, "fake_tensor_prop", read)
 
 
-@contextmanager
-def _end_to_end() -> Generator[None, None, None]:
+def _end_to_end() -> AbstractContextManager[None]:
     from torch._inductor import ir
 
-    kernel: Any = ir.ConcatKernel
-    name = "can_realize_into_without_copy"
-    before = getattr(kernel, name, None)
-    if before is None:  # another torch
-        yield
-        return
+    def widened(before: Any) -> Any:
+        def possible(source: Any, target: Any = None) -> bool:
+            return before(source, target) or _writes_into(source, target)
 
-    def possible(source: Any, target: Any = None) -> bool:
-        return before(source, target) or _writes_into(source, target)
+        return possible
 
-    setattr(kernel, name, possible)
-    try:
-        yield
-    finally:
-        setattr(kernel, name, classmethod(before.__func__))
+    return _replaced(ir.ConcatKernel, "can_realize_into_without_copy", widened)
 
 
 def _writes_into(source: Any, target: Any) -> bool:
@@ -146,25 +135,17 @@ def _writes_into(source: Any, target: Any) -> bool:
     return target is None or list(target.get_stride()) == list(layout.stride)
 
 
-@contextmanager
-def _linear_strides() -> Generator[None, None, None]:
+def _linear_strides() -> AbstractContextManager[None]:
     from torch._inductor.codegen import cpp
 
-    module: Any = cpp
-    slow = getattr(module, "stride_at_vec_range", None)
-    if slow is None:  # another torch
-        yield
-        return
+    def read(slow: Any) -> Any:
+        def stride(index: Any, variable: Any, vec_length: int | None = None) -> Any:
+            found = coefficient(sympy.sympify(index), variable)
+            return slow(index, variable, vec_length) if found is None else found
 
-    def stride(index: Any, variable: Any, vec_length: int | None = None) -> Any:
-        found = coefficient(sympy.sympify(index), variable)
-        return slow(index, variable, vec_length) if found is None else found
+        return stride
 
-    module.stride_at_vec_range = stride
-    try:
-        yield
-    finally:
-        module.stride_at_vec_range = slow
+    return _replaced(cpp, "stride_at_vec_range", read)
 
 
 def coefficient(index: Any, variable: Any) -> Any:
