@@ -69,7 +69,7 @@ def _replaced(owner: Any, name: str, other: Callable[[Any], Any]) -> Generator[N
     if name not in vars(owner):
         yield
         return
-    kept, before = vars(owner)[name], getattr(owner, name)
+    kept, before = cast(Any, vars(owner)[name]), getattr(owner, name)
     setattr(owner, name, other(before))
     try:
         yield
