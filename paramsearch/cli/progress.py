@@ -122,7 +122,7 @@ class _Lines:
 
 
 def _eta(progress: Progress, seconds: float) -> str:
-    if progress.total is None or not 0 < progress.done < progress.total:
-        return ""
+    if progress.total is None or not 0 < progress.done < progress.total or seconds < 1:
+        return ""  # also where the stage is first heard of when some of it is done
     about = "at most" if progress.stage == "search" else "about"
     return f", {about} {seconds * (progress.total - progress.done) / progress.done:.0f} s left"
