@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from paramsearch.report.canvas import INK, Colour, canvas, colours, dress, headline, save
 from paramsearch.report.curves import Curve, draw, frame, lr_panel, plain_log
@@ -97,6 +98,7 @@ def _history(axes: Axes, candidates: Sequence[Candidate], polished: Sequence[Can
     The line begins anew with the polish, whose seeds are fresh.
     """
     dress(axes, "Best score so far: lower is better", "candidate", "score")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     best = [*_drawn(axes, candidates, 1), *_drawn(axes, polished, 1 + len(candidates))]
     if candidates and polished:
         axes.axvline(len(candidates) + 0.5, color=INK, linewidth=0.8, linestyle=":")
