@@ -1,6 +1,4 @@
 import json
-import signal
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +9,6 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 import paramsearch
-from paramsearch.cli.failures import plain_failures
 from paramsearch.cli.main import app
 from paramsearch.cli.progress import shown
 from paramsearch.discovery.progress import Progress
@@ -235,38 +232,6 @@ def test_report_draws_again(whole):
     written = json.loads(run("report", whole, "--json").stdout)["written"]
     assert set(written) == {str(whole / name) for name in PICTURES}
     assert all((whole / name).exists() for name in PICTURES)
-
-
-FAILURES = [
-    (MemoryError(), 2, "error: out of memory;"),
-    (RuntimeError("CUDA out of memory. Tried"), 2, "error: out of memory;"),
-    (sqlite3.OperationalError("database or disk is full"), 2, "error: the run store"),
-    (OSError(28, "No space left on device", "a.json"), 2, "error: a.json: No space left"),
-    (KeyboardInterrupt(), 130, "stopped"),
-]
-
-
-@pytest.mark.parametrize(("error", "code", "words"), FAILURES, ids=lambda value: str(value)[:20])
-def test_failures_of_the_machine_are_one_sentence(error, code, words, capsys):
-    with pytest.raises(Exception) as caught, plain_failures():
-        raise error
-    assert caught.value.exit_code == code
-    assert capsys.readouterr().err.startswith(words)
-
-
-def test_a_signal_of_which_compiled_code_made_another_error(capsys):
-    with pytest.raises(Exception) as caught, plain_failures():
-        try:
-            signal.raise_signal(signal.SIGTERM)
-        except KeyboardInterrupt:
-            raise RuntimeError("error in a callback") from None
-    assert caught.value.exit_code == 143
-    assert capsys.readouterr().err == "stopped\n"
-
-
-def test_our_own_faults_keep_their_traceback():
-    with pytest.raises(RuntimeError, match="a bug"), plain_failures():
-        raise RuntimeError("a bug")
 
 
 @pytest.mark.parametrize("terminal", [True, False])

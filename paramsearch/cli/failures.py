@@ -2,6 +2,7 @@
 
 import signal
 import sqlite3
+import sys
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from paramsearch.errors import ParamsearchError
 BAD_INPUT = 2
 INTERRUPTED = 130
 TERMINATED = 143
+
+_AGAIN = 0.01  # seconds until a signal whose exception was dropped is sent once more
 
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
@@ -60,7 +63,9 @@ def plain_failures() -> Generator[None, None, None]:
 def _terminable() -> Generator[None, None, None]:
     """Turn SIGTERM into an exception, so that a run can be left in order.
 
-    Compiled code in the middle of which it is raised may make another exception of it.
+    Compiled code in the middle of which it is raised may make another exception of it. Where Python
+    drops it, or that of Ctrl-C, as it does in a callback of a weak reference, the signal is sent
+    once more.
     """
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may say what a signal does
@@ -71,6 +76,14 @@ def _terminable() -> Generator[None, None, None]:
         asked.append(number)
         raise Terminated
 
+    def dropped(lost: "sys.UnraisableHookArgs") -> None:
+        if not issubclass(lost.exc_type, KeyboardInterrupt):
+            hook(lost)
+            return
+        number = signal.SIGTERM if issubclass(lost.exc_type, Terminated) else signal.SIGINT
+        threading.Timer(_AGAIN, signal.raise_signal, (number,)).start()
+
+    hook, sys.unraisablehook = sys.unraisablehook, dropped
     before = signal.signal(signal.SIGTERM, stop)
     try:
         yield
@@ -80,6 +93,7 @@ def _terminable() -> Generator[None, None, None]:
         raise
     finally:
         signal.signal(signal.SIGTERM, before)
+        sys.unraisablehook = hook
 
 
 def _fail(sentence: str) -> NoReturn:
