@@ -1,7 +1,7 @@
 """How many member-steps each way of searching takes to come as low as the best score known.
 
-``search`` is what ``paramsearch search`` does up to the end of its climb: solve, ask the sampler
-until its patience ends, climb on fresh seeds, keep the end if it holds on others. The other ways
+``search`` is what ``paramsearch search`` does up to the end of its climb: solve, climb, keep the
+end if it holds on other seeds, ask the sampler until its patience ends, climb again. The other ways
 ask one sampler until their member-steps are spent (nevergrad's, uniform random points, Optuna's
 tree-structured Parzen estimator), from the start of the space or from what the solver found
 (``solve +``), whose own updates count. All else is the same: space, objective, the race with its
@@ -44,7 +44,6 @@ from paramsearch.discovery.race import Race
 from paramsearch.discovery.settings import SearchSettings
 from paramsearch.discovery.store import Store
 from paramsearch.jobs.prepare import prepare
-from paramsearch.score.stage import WHOLE
 from paramsearch.tracing.arch import load_arch
 
 GENERATION = 16
@@ -140,31 +139,22 @@ class Repetition:
         return self._shipped() if way == SHIPPED else self._sampled(way, ends)
 
     def _shipped(self) -> list[Row]:
-        """Search as ``paramsearch search`` does, up to the end of its climb."""
-        (solving, _), spent, met = self.solved, list[int](), list[tuple[int, int, Point]]()
+        """Search as ``paramsearch search`` does, up to the end of its last climb."""
+        (solving, _), rows = self.solved, list[Row]()
         place, ledger = self.place, Ledger(self.place.evaluator, self.store)
 
-        def steps() -> int:
-            return solving + ledger.members() * place.objective.fidelity.steps
+        def add(point: Point) -> None:
+            steps = solving + ledger.members() * place.objective.fidelity.steps
+            rows.append((ledger.trials, steps, 0.0, point))
 
-        def listen(progress: Progress) -> None:
-            if progress.stage == "search":
-                spent.append(steps())
-            if progress.stage == "polish" and driver.incumbent is not None:
-                met.append((ledger.trials, steps(), driver.incumbent))
+        def listen(_: Progress) -> None:
+            if driver.incumbent is not None:
+                add(driver.incumbent)
 
         parts = (self.settings, place.encoding, ledger, {}, listen)
         driver = Driver(*parts, objective=place.objective)
-        ledger.base()
-        tried = driver.explore()
-        rows: list[Row] = []
-        for generation, at in enumerate(spent):
-            some = [step for step in tried if step.generation <= generation]
-            best = min((s.evaluation.score, s.point) for s in some if s.evaluation.stage == WHOLE)
-            rows.append((len(some), at, *best))
-        end = driver.climbed(tried)
-        rows += [(count, at, 0.0, point) for count, at, point in met]
-        return [*rows, (ledger.trials, steps(), 0.0, end)]
+        add(driver.optimum()[0])
+        return rows
 
     def _sampled(self, way: str, ends: float) -> list[Row]:
         """Ask one sampler for candidates until the member-steps are spent."""

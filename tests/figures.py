@@ -46,7 +46,7 @@ def summary(drift=0.9) -> dict[str, Any]:
     start, found = ([cell(w, d) for w in widths] for d in (drift, drift / 10))
     names = {"arch": "mlp", "task": "digits", "axis": "width", "optimizer": "adam"}
     curves = {"start": start, "found": found}
-    parts = {"candidates": tried[:50], "polished": tried[50:]}
+    parts = {"candidates": tried[:50], "polished": tried[50:], "solution": {}}
     return {**names, "curves": curves, **parts, "base": {"optimum": 2**-6.2}}
 
 

@@ -121,9 +121,24 @@ def test_blind_search_finds_the_hidden_rule(store):
     assert found.rule.equivalent(
         Rule.load("mup"), tensors=[t for ts in GROUPS.values() for t in ts]
     )
-    assert found.steps[0].point == tuple(ENCODING.start_indices)
+    assert found.steps[0].point == MUP  # where the climb from the solver's rule has ended
+    assert found.steps[1].point == tuple(ENCODING.start_indices)
     assert len({step.point for step in found.steps}) == len(found.steps) == 60
     assert found.baselines == {}
+
+
+@pytest.mark.parametrize("solve", [True, False])
+def test_the_sampler_begins_where_a_climb_from_the_solver_has_ended(store, solve):
+    heard = []
+    asked = settings(budget=16, polish_rounds=20, solve=solve)
+    found = Driver(asked, ENCODING, Ledger(FakeEvaluator(), store), {}, heard.append).run()
+    stages = [progress.stage for progress in heard]
+    order = [stage for stage, before in zip(stages, ["", *stages], strict=False) if stage != before]
+    first = ["solve", "climb"] if solve else []
+    assert order[: len(first) + 2] == [*first, "search", "climb"]
+    start = tuple(ENCODING.start_indices)
+    assert found.steps[0].point == (MUP if solve else start)
+    assert found.best.point == MUP
 
 
 def test_search_and_polish_use_different_seeds(store):

@@ -14,7 +14,6 @@ from paramsearch.discovery.base_curve import BASE_SEEDS
 from paramsearch.discovery.curves import lr_losses, recipe
 from paramsearch.discovery.evaluate import Evaluator
 from paramsearch.discovery.evaluation import Evaluation
-from paramsearch.discovery.progress import Watch
 from paramsearch.discovery.setting import Setting
 from paramsearch.errors import ParamsearchError
 from paramsearch.rules.rule import Rule
@@ -135,19 +134,6 @@ def test_lr_losses_has_a_row_per_rule_lr_and_seed():
     np.testing.assert_allclose(losses[1, 1, 2], one.item(), rtol=1e-4)
 
 
-def test_the_base_is_the_optimum_of_the_wide_grid_and_is_trained_once():
-    counts, about = [], tiny(step=0.5)
-    evaluator = Evaluator(about, Watch(counts.append))
-    base = evaluator.base()
-    assert base.lrs == about.objective.fidelity.lr.values()
-    assert np.shape(base.losses) == (len(base.lrs), BASE_SEEDS)
-    best = optimum(base.lrs, base.losses)
-    assert (base.optimum, base.best_loss) == pytest.approx((best.lr, best.loss))
-    assert base.center in base.lrs and abs(np.log2(base.center / base.optimum)) <= 0.25 + 1e-9
-    assert evaluator.base() is base
-    assert evaluator.member_steps == sum(counts) == len(base.lrs) * BASE_SEEDS * 8
-
-
 def test_losses_are_compared_to_the_start_rule_with_its_lr_tuned_at_each_scale():
     about, start = tiny(step=0.5), Rule.load("sp")
     evaluator = Evaluator(about, start=start)
@@ -196,14 +182,6 @@ def test_tracking_does_not_change_the_terms_that_the_score_has(both):
         assert "lr_collapse" not in part.terms
         assert part.terms == pytest.approx({n: whole.terms[n] for n in part.terms}, abs=1e-4)
         assert part.score == pytest.approx(whole.score, abs=1e-4)
-
-
-def test_the_tracked_base_is_that_of_the_wide_grid_for_half_the_members(both):
-    (evaluator, _), (dense, _) = both
-    few, full = evaluator.base(), dense.base()
-    assert few.center == full.center and set(few.lrs) < set(full.lrs)
-    assert few.best_loss == pytest.approx(full.best_loss, rel=0.05)
-    assert len(few.lrs) <= len(full.lrs) / 2
 
 
 def test_the_tracked_reference_is_that_of_the_window():

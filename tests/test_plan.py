@@ -49,7 +49,7 @@ def evaluated(about):
 
 @pytest.mark.parametrize("weights", [{}, {"sharpness_collapse": 0.0, "probe_slopes": 0.0}])
 def test_dense_counts_are_exact(weights):
-    about = weighing(tiny(step=0.5), **weights)
+    about = weighing(tiny(step=0.5, base="dense"), **weights)
     assert evaluated(about) == plan_of([Round("search", 3, 2)], about.objective).member_steps
 
 
@@ -96,7 +96,7 @@ def store(tmp_path):
 
 def wide():
     """Three scales over a factor of 4, as the solver needs them."""
-    about = tiny(step=0.5)
+    about = tiny(step=0.5, base="dense")
     fidelity = about.objective.fidelity.model_copy(update={"ratios": (1, 2, 4)})
     objective = about.objective.model_copy(update={"fidelity": fidelity})
     return dataclasses.replace(about, objective=objective)

@@ -204,7 +204,7 @@ def test_a_polish_by_stages_ends_where_one_without_does_with_fewer_whole_ones(tm
         asked = settings(budget=16, polish_rounds=20)
         ledger = Ledger(Prefixed(), kept)
         found.append(Driver(asked, ENCODING, ledger, {}, silent, objective=goal).run())
-        trials = [t for t in kept.trials() if t.stage in ("polish", "interval")]
+        trials = [t for t in kept.trials() if t.stage in ("climb", "interval")]
         whole.append(sum("stage" not in json.loads(trial.key) for trial in trials))
         kept.close()
     assert found[0].best == found[1].best

@@ -97,13 +97,16 @@ def test_search_figure_takes_any_scores(scores, kept):
         assert "score" in [axes.get_ylabel() for axes in kept[-1].axes]
 
 
-def test_search_figure_begins_anew_with_the_polish(kept):
-    """Scores on fresh seeds do not compare with those that chose where to begin."""
+@pytest.mark.parametrize("solution", [None, {"confirmed": True}])
+def test_search_figure_begins_anew_with_other_seeds(solution, kept):
+    """Scores on other seeds do not compare; behind the solver the climb comes before proposals."""
     tried, polished = ([{"stage": "whole", "score": s} for s in some] for some in ([1, 2], [9, 4]))
-    search_figure.search_figure(summary() | {"candidates": tried, "polished": polished}, "")
+    parts = {"candidates": tried, "polished": polished, "solution": solution}
+    search_figure.search_figure(summary() | parts, "")
     (panel,) = [axes for axes in kept[0].axes if axes.get_ylabel() == "score"]
     steps = [line for line in panel.lines if line.get_drawstyle() == "steps-post"]
-    assert [list(line.get_ydata()) for line in steps] == [[1, 1, 1], [9, 4, 4]]
+    drawn = [list(line.get_ydata()) for line in steps]
+    assert drawn == ([[9, 4, 4], [1, 1, 1]] if solution else [[1, 1, 1], [9, 4, 4]])
 
 
 def test_certificate_figure_says_where_a_rule_diverges(kept):

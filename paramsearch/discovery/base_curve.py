@@ -1,6 +1,6 @@
 """The loss-versus-learning-rate curve of the base model, on which a search stands."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +9,7 @@ from paramsearch.discovery.curves import base_optimum, shaped
 from paramsearch.discovery.evaluation import BaseCurve
 from paramsearch.discovery.setting import Setting
 from paramsearch.discovery.tracking import across, track
+from paramsearch.score.curve import mean_over_seeds
 from paramsearch.train.outcome import Outcome
 from paramsearch.train.population import Member
 
@@ -17,9 +18,15 @@ Array = NDArray[np.float64]
 BASE_SEEDS = 4
 """Seeds of the base curve: it is trained once and everything hangs on its optimum."""
 
+BESIDE = 2
+"""Points on either side of the lowest from which an optimum is read."""
+
 
 def base_curve(setting: Setting, train: Callable[[Sequence[Member]], Outcome]) -> BaseCurve:
     """Find the base model's best learning rate on the wide grid.
+
+    Unless the objective wants all of it, the grid is bracketed in coarse steps and refined, and in
+    the end measured on either side of the lowest point as far as the optimum is read from.
 
     Args:
         setting: Its objective gives the grid.
@@ -39,8 +46,10 @@ def base_curve(setting: Setting, train: Callable[[Sequence[Member]], Outcome]) -
         return shaped(train(members).final, len(points), BASE_SEEDS)
 
     everything = range(len(rates))
-    first = everything if grid.mode == "dense" else across(everything)
-    (known,) = track(add, [first], everything)
+    (known,) = track(add, [everything if grid.base == "dense" else across(everything)], everything)
+    while missing := [(0, k) for k in _beside(known, everything) if k not in known]:
+        found = zip(missing, add(missing), strict=True)
+        known = dict(sorted({**known, **{k: losses for (_, k), losses in found}}.items()))
     lrs, losses = [rates[k] for k in known], np.stack(list(known.values()))
     best = base_optimum(setting, lrs, losses)
     return BaseCurve(
@@ -51,3 +60,9 @@ def base_curve(setting: Setting, train: Callable[[Sequence[Member]], Outcome]) -
         center=min(lrs, key=lambda lr: abs(np.log2(lr) - best.log2_lr)),
         best_loss=best.loss,
     )
+
+
+def _beside(known: Mapping[int, Array], limits: range) -> list[int]:
+    """Give the points around the lowest that are in the grid."""
+    lowest = list(known)[int(np.argmin(mean_over_seeds(np.stack(list(known.values())))))]
+    return [k for k in range(lowest - BESIDE, lowest + BESIDE + 1) if k in limits]

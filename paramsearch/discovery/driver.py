@@ -1,4 +1,4 @@
-"""The search: generations of candidates, then polish, intervals and simple fractions.
+"""The search: a climb from the solver's rule, proposals, polish, intervals and simple fractions.
 
 Nothing here knows whether a result was trained now or read from the store, so a resumed run takes
 exactly the steps of an uninterrupted one.
@@ -15,13 +15,13 @@ from paramsearch.discovery.answers.valleys import Valleys
 from paramsearch.discovery.budget import Purse
 from paramsearch.discovery.encoding import Point
 from paramsearch.discovery.evaluation import Evaluation
+from paramsearch.discovery.explore import explore, proposer_for
 from paramsearch.discovery.found import Found, Step
 from paramsearch.discovery.ledger import Ledger
 from paramsearch.discovery.measures import Measures
 from paramsearch.discovery.patience import Patience
 from paramsearch.discovery.polish import Measure, Polished, climb, confirmed, intervals, snap
 from paramsearch.discovery.progress import Listener, Progress
-from paramsearch.discovery.proposer import Proposer, Sampling
 from paramsearch.discovery.race import Race
 from paramsearch.discovery.settings import SearchSettings
 from paramsearch.discovery.staged import Staged
@@ -30,37 +30,11 @@ from paramsearch.rules.space import Encoding
 from paramsearch.score.objective import Objective
 from paramsearch.score.stage import WHOLE
 
-_STALE = 5  # generations without a new candidate after which the sampler has converged
-
 RESTARTS = 3
 """Times that a better point, met while bounding the optimum, is climbed from."""
 
 FINALISTS = 4
 """Candidates of the search that are measured again on fresh seeds."""
-
-UNKNOWN = 96
-"""Candidates that a sampler is told to plan for where the budget is in other units."""
-
-
-def proposer_for(
-    settings: SearchSettings, encoding: Encoding, center: Point | None = None
-) -> Proposer:
-    """Make the proposer of a search.
-
-    Args:
-        settings: What was asked.
-        encoding: The free exponents.
-        center: Where its distribution is centred; by default at the start.
-
-    Raises:
-        ParamsearchError: Nothing is free, or the sampler cannot be used.
-    """
-    counts = [len(variable.values) for variable in encoding.variables]
-    allowance = settings.allowance
-    trials = int(allowance.amount) if allowance.unit == "trials" else UNKNOWN
-    sizes = (settings.together, trials)
-    sampling = Sampling(settings.sampler, settings.seed, *sizes)
-    return Proposer(counts, center or tuple(encoding.start_indices), sampling)
 
 
 class Driver:
@@ -113,10 +87,8 @@ class Driver:
         Returns:
             The rule found with its evidence.
         """
-        self._ledger.base()
-        steps = self.explore()
+        point, steps = self.optimum()
         counts, start = self._counts, tuple(self._encoding.start_indices)
-        point = self.climbed(steps)
         box = intervals(self._measure, counts, point)
         for _ in range(RESTARTS):
             if box.better is None or (again := self._climbed([box.better])) == point:
@@ -147,22 +119,30 @@ class Driver:
         whole = [point for point, evaluation in met.items() if evaluation.stage == WHOLE]
         return min(whole, key=lambda point: met[point].score, default=None)
 
-    def climbed(self, steps: Sequence[Step]) -> Point:
-        """Climb from the best of the candidates that a search tried, on fresh seeds.
+    def optimum(self) -> tuple[Point, list[Step]]:
+        """Solve, climb, ask the sampler what it has to offer beside, and climb from that.
+
+        The sampler begins where the first climb ended, without the solver at the start.
 
         Returns:
-            The end of the climb, or the solver's simple rule where that is as good.
+            The end of the last climb, or the solver's simple rule where that is as good, and the
+            candidates that the sampler tried.
         """
+        self._ledger.base()
+        reached = [self._climbed(self._solved())] if self._settings.solve else []
+        self._best = math.inf  # scores on other seeds are not comparable
+        steps = self.explore(*reached)
         whole = [step for step in steps if step.evaluation.stage == WHOLE]
         finalists = [step.point for step in sorted(whole, key=lambda step: step.robust)]
-        starts = [*finalists[:FINALISTS], tuple(self._encoding.start_indices)]
-        self._best = math.inf  # scores on the fresh seeds are not comparable with the earlier ones
-        return self._climbed(list(dict.fromkeys(starts)))
+        self._best = math.inf
+        start = tuple(self._encoding.start_indices)
+        return self._climbed([*reached, *finalists[:FINALISTS], start]), steps
 
     def _climbed(self, starts: Sequence[Point]) -> Point:
         """Climb, and go back to the solver's simple rule where the end is only as good."""
         rounds = self._settings.polish_rounds
-        point, _ = climb(self._measure, self._counts, starts, rounds, self._weight)
+        distinct = list(dict.fromkeys(starts))
+        point, _ = climb(self._measure, self._counts, distinct, rounds, self._weight)
         if self._simple is None:
             return point
         return confirmed(self._measure, self._measures.confirming, point, self._simple)
@@ -200,42 +180,28 @@ class Driver:
             self._settings.target_ratio,
         )
 
-    def explore(self) -> list[Step]:
-        """Ask, train and tell generations until the budget is spent, or patience ends.
+    def explore(self, center: Point | None = None) -> list[Step]:
+        """Ask the sampler until the budget is spent, or patience ends.
+
+        Args:
+            center: Where it begins, if not at the start.
 
         Returns:
-            The distinct candidates, in order; the first is where the solver arrived, or else
-            the start.
+            The distinct candidates, in order; the first is where the sampler began.
         """
-        settings = self._settings
-        solved = self._solved() if settings.solve else []
-        proposer = proposer_for(settings, self._encoding, solved[0] if solved else None)
         on_grid = (self._encoding.indices(rule) for rule in self._published.values())
         published = [tuple(point) for point in on_grid if point is not None]
+        begin = [] if center is None else [center]
         start = tuple(self._encoding.start_indices)
-        suggested = list(dict.fromkeys([start, *self._suggested, *solved, *published]))
-        proposer.enqueue(suggested)
-        steps: list[Step] = []
-        seen: set[Point] = set()
-        patience = Patience(settings.patient)
-        generation = stale = 0
-        while stale < _STALE and not patience.ended and (count := self._purse.next(len(steps))):
-            points = proposer.ask(count)
-            heats = self._race.run([self.rule(point) for point in points], generation)
-            proposer.tell([heat.told for heat in heats])
-            first = {p: h for p, h in zip(points, heats, strict=True) if p not in seen}
-            new = [Step(h.trial, generation, p, h.evaluation) for p, h in first.items()]
-            steps += new
-            seen |= set(first)
-            generation, stale = generation + 1, 0 if new else stale + 1
-            ended = [step for step in new if step.evaluation.stage == WHOLE]
-            patience.knows([step.evaluation for step in ended if step.point in suggested])
-            if not set(points) <= set(suggested):
-                patience.saw([step.evaluation for step in ended if step.point not in suggested])
-            whole = [step.evaluation for step in ended]
-            self._tell("search", len(steps), self._purse.total, whole)
-        self._purse.close(len(steps))
-        return steps
+        return explore(
+            proposer_for(self._settings, self._encoding, center),
+            self._race,
+            self._purse,
+            Patience(self._settings.patient),
+            list(dict.fromkeys([*begin, start, *self._suggested, *published])),
+            self.rule,
+            lambda done, whole: self._tell("search", done, self._purse.total, whole),
+        )
 
     def _solved(self) -> list[Point]:
         """Give the grid points nearest to the simple rule and to what the solver measured."""

@@ -76,7 +76,7 @@ def expected(
     rounds = [
         *_explored(settings, objective, counts, trials, usual.passed),
         Round("polish", 1, final),
-        *polished("polish", min(trials, FINALISTS), 1.0),
+        *polished("polish", min(trials, FINALISTS) + settings.solve, 1.0),
         *polished("polish", near, moves),
         *polished("polish", joint, moves),
         *polished("interval", near, usual.tied),
@@ -132,7 +132,7 @@ def at_most(
         compared = min(FINALISTS + moves, math.prod(counts))
         rounds.append(Round("loss", compared, final, stage=STAGE))
         rounds.append(Round("decide", min(RIVALS + 1, math.prod(counts)), 4 * final, stage=STAGE))
-    grid = objective.fidelity.lr.model_copy(update={"mode": "dense"})
+    grid = objective.fidelity.lr.model_copy(update={"mode": "dense", "base": "dense"})
     fidelity = objective.fidelity.model_copy(update={"lr": grid})
     dense = objective.model_copy(update={"fidelity": fidelity})
     # Twice, where the start does not train at the learning rate of the base at every scale.

@@ -93,19 +93,19 @@ def climb(
     Returns:
         The point reached and its evaluation.
     """
-    found = dict(zip(starts, measure(starts, "polish", 0, starts[0]), strict=True))
+    found = dict(zip(starts, measure(starts, "climb", 0, starts[0]), strict=True))
     ended = {p: e for p, e in found.items() if e.stage == found[starts[0]].stage}  # no estimates
     point = min(ended, key=lambda p: _mean(ended[p]))
     best = ended[point]
     for number in range(1, rounds + 1):
         near = [_moved(point, axis, step) for axis in range(len(counts)) for step in (-1, 1)]
         near = [p for p in near if _inside(p, counts)]
-        found = dict(zip(near, measure(near, "polish", number, point), strict=True))
+        found = dict(zip(near, measure(near, "climb", number, point), strict=True))
         better = {p: e for p, e in found.items() if e.stage == best.stage and is_better(e, best)}
         # Without slopes to foretell from, losses that fall by chance would only be added up.
         joint = foretold(point, best, found if weight else better, weight, JOINT if weight else 1)
         rival = min(better, key=lambda p: _mean(better[p]), default=point)
-        further = zip(joint, measure(joint, "polish", number, rival), strict=True)
+        further = zip(joint, measure(joint, "climb", number, rival), strict=True)
         better |= {p: e for p, e in further if e.stage == best.stage and _looks_better(e, best)}
         if not better:
             break
@@ -129,7 +129,7 @@ def confirmed(measure: Measure, fresh: Measure, point: Point, simple: Point) -> 
     """
     if point == simple:
         return point
-    chosen = _differences(measure([point, simple], "polish", 0))
+    chosen = _differences(measure([point, simple], "climb", 0))
     unseen: list[float] = []
     for number in range(LOOKS):
         unseen += _differences(fresh([point, simple], "confirm", number))

@@ -16,6 +16,9 @@ from paramsearch.score.stage import Stage
 TRACKED = (3.5, 1.0)
 """Learning rates of a tracked curve, means over a search: in its first round, and later."""
 
+_REFINED = 4
+"""Learning rates of the base curve after its first round, mostly (14 curves: 3 or 4)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Round:
@@ -137,10 +140,10 @@ def lengthened(plan: Plan) -> Plan:
 def _base(grid: LrGrid) -> tuple[float, ...]:
     """Count the learning rates of the base curve, by the populations that they train in."""
     rates = len(grid.values())
-    if grid.mode == "dense":
+    if grid.base == "dense":
         return (rates,)
     first = len(across(range(rates)))
-    return (first, min(sum(TRACKED), rates - first))
+    return (first, min(_REFINED, rates - first))
 
 
 def _window(grid: LrGrid) -> tuple[float, ...]:

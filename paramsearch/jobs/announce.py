@@ -1,6 +1,6 @@
 """Say what a search will take before it starts, and stop where that is longer than it looks."""
 
-from paramsearch.discovery.driver import UNKNOWN
+from paramsearch.discovery.explore import UNKNOWN
 from paramsearch.discovery.plan import at_most, expected
 from paramsearch.discovery.predict import predict
 from paramsearch.discovery.prediction import Prediction, rounded

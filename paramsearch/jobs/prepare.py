@@ -1,6 +1,6 @@
 """Load and check everything that a search needs, before anything is written."""
 
-from paramsearch.discovery.driver import proposer_for
+from paramsearch.discovery.explore import proposer_for
 from paramsearch.discovery.setting import Setting
 from paramsearch.discovery.settings import SearchSettings
 from paramsearch.errors import ParamsearchError

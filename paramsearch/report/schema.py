@@ -49,6 +49,7 @@ class SearchSummary(TypedDict):
     curves: StartAndFound
     candidates: list[Candidate]
     polished: list[Candidate]
+    solution: dict[str, object] | None
     base: Base
 
 

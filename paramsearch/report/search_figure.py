@@ -51,7 +51,11 @@ def search_figure(summary: Mapping[str, Any], path: str | os.PathLike[str]) -> N
     frame(panels["L"], [_loss(cell) for cells in both.values() for cell in cells])
     for key in "LlSs" if sharp else "Ll":
         plain_log(panels[key])
-    _history(panels["H"], data["candidates"], data["polished"])
+    parts = {"proposals": data["candidates"], "climb and polish, other seeds": data["polished"]}
+    order = (
+        reversed(parts) if data["solution"] is not None else parts
+    )  # behind the solver the climb is first
+    _history(panels["H"], {name: parts[name] for name in order if parts[name]})
     panels["L"].legend(title=data["axis"], fontsize=8.5, title_fontsize=9, frameon=False)
     names = f"{data['arch']} on {data['task']}, {data['optimizer']}, scaled in {data['axis']}"
     headline(figure, f"{names}: under a good rule the curves of all scales coincide")
@@ -92,22 +96,23 @@ def _sharpness(
     dress(axes, f"{name}: sharpness along the update", "step", r"critical sharpness 2/$\eta_c$")
 
 
-def _history(axes: Axes, candidates: Sequence[Candidate], polished: Sequence[Candidate]) -> None:
+def _history(axes: Axes, parts: Mapping[str, Sequence[Candidate]]) -> None:
     """Scores in order, pale where they are bounds or estimates; a line for the best so far.
 
-    The line begins anew with the polish, whose seeds are fresh.
+    The line begins anew with each part, whose seeds are others.
     """
     dress(axes, "Best score so far: lower is better", "candidate", "score")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    best = [*_drawn(axes, candidates, 1), *_drawn(axes, polished, 1 + len(candidates))]
-    if candidates and polished:
-        axes.axvline(len(candidates) + 0.5, color=INK, linewidth=0.8, linestyle=":")
+    best: list[float] = []
+    before = 0
+    for name, rows in parts.items():
+        best += _drawn(axes, rows, 1 + before)
+        if before:
+            axes.axvline(before + 0.5, color=INK, linewidth=0.8, linestyle=":")
         words: dict[str, Any] = {"ha": "left", "va": "top", "fontsize": 8.5, "color": INK}
-        place = (len(candidates) + 0.5, 1.0)
-        frame_of = axes.get_xaxis_transform()
-        axes.annotate(
-            "polish, fresh seeds", place, (4, -3), frame_of, textcoords="offset points", **words
-        )
+        place, frame_of = (before + 0.5, 1.0), axes.get_xaxis_transform()
+        axes.annotate(name, place, (4, -3), frame_of, textcoords="offset points", **words)
+        before += len(rows)
     if not best:
         return
     low, high = min(best), max(best)
@@ -116,7 +121,8 @@ def _history(axes: Axes, candidates: Sequence[Candidate], polished: Sequence[Can
         axes.set_ylim(low - room, high + 2 * room)
         return
     # Candidates that diverged score far above; what one wants to see is near the line.
-    near = [row["score"] for row in (*candidates, *polished) if low <= row["score"] <= NEAR * low]
+    every = [row["score"] for rows in parts.values() for row in rows]
+    near = [score for score in every if low <= score <= NEAR * low]
     high = max(high, *near)
     room = (high / low) ** 0.1 * 1.05
     axes.set_yscale("log")

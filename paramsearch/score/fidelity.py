@@ -29,9 +29,11 @@ class LrGrid(Strict):
         window: How far the grid at other scales reaches on either side of the base optimum, in
             octaves.
         window_step: Distance of neighbours in the window, in octaves; by default ``step``.
-        mode: ``dense`` measures all of it for every rule and scale, as ``lr_collapse`` needs, which
-            compares curves point by point; ``track`` only points around each curve's optimum;
-            ``center`` only the base's optimum, which is all that loss and probes need.
+        mode: ``dense`` measures all of the window for every rule and scale, as ``lr_collapse``
+            needs, which compares curves point by point; ``track`` only points around each curve's
+            optimum; ``center`` only the base's optimum, which is all that loss and probes need.
+        base: ``track`` measures the grid at the base scale in coarse steps and around the optimum,
+            all that counts of it; ``dense`` all of it.
     """
 
     low: Positive
@@ -40,6 +42,7 @@ class LrGrid(Strict):
     window: Positive = 2.0
     window_step: Positive | None = None
     mode: Literal["dense", "track", "center"] = "dense"
+    base: Literal["dense", "track"] = "track"
 
     @model_validator(mode="after")
     def _ordered(self) -> "LrGrid":
