@@ -130,11 +130,11 @@ class Driver:
         """
         self._ledger.base()
         reached = [self._climbed(self._solved())] if self._settings.solve else []
-        self._best = math.inf  # scores on other seeds are not comparable
+        climbed, self._best = self._best, math.inf  # scores on other seeds are not comparable
         steps = self.explore(*reached)
+        self._best = climbed
         whole = [step for step in steps if step.evaluation.stage == WHOLE]
         finalists = [step.point for step in sorted(whole, key=lambda step: step.robust)]
-        self._best = math.inf
         start = tuple(self._encoding.start_indices)
         return self._climbed([*reached, *finalists[:FINALISTS], start]), steps
 
@@ -244,7 +244,7 @@ class Driver:
         return fractions
 
     def _measured(self, stage: str) -> None:
-        self._listen(Progress(stage, self._ledger.trials, None, self._best))
+        self._tell(stage, self._ledger.trials, None, ())
 
     def _heard(self, stage: str, whole: Sequence[Evaluation]) -> None:
         self._tell(stage, self._ledger.trials, None, whole)
@@ -253,4 +253,5 @@ class Driver:
         self, stage: str, done: int, total: int | None, evaluations: Sequence[Evaluation]
     ) -> None:
         self._best = min([self._best, *(evaluation.score for evaluation in evaluations)])
-        self._listen(Progress(stage, done, total, self._best))
+        best = self._best if math.isfinite(self._best) else None
+        self._listen(Progress(stage, done, total, best))
