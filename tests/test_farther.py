@@ -106,11 +106,18 @@ FORETOLD = [  # place and lowest log loss of far, middle and mup; recommended, r
         (0.0, 0.0),
         "far",
         ["middle"],
-        "to spare, the lowest loss of 3",
+        "Of 3 rules it has the lowest loss promised at ratio 256",
     ),
-    ((1.25, -0.2), (0.0, -0.1), (0.0, 0.0), "middle", [], "over the search by +0.62 ± 0.00"),
+    ((1.25, -0.2), (0.0, -0.1), (0.0, 0.0), "middle", [], "over the search moves by +0.62 ± 0.00"),
     ((1.25, -0.2), (0.5, -0.1), (0.5, 0.0), "middle", ["far"], "Over the search its loss is 9.5%"),
-    ((1.25, -0.2), (-0.9, -0.1), (0.0, 0.0), "mup", [], "promise the limit end, with two standard"),
+    (
+        (1.25, -0.2),
+        (-0.9, -0.1),
+        (0.0, 0.0),
+        "mup",
+        [],
+        "the limit end has the lowest loss promised",
+    ),
 ]
 
 
@@ -199,7 +206,7 @@ def test_the_solvers_rule_takes_the_place_of_a_limit_end_that_drifts(safe, limit
     curves = {"rule 1": valley(*safe), "limit": valley(*limit)}
     choice = farther(choose(found), lambda rules: Valleys(4.0, valley(), curves), [other])
     assert choice.recommended.name == name
-    moved = f"that of the limit end by {limit[0] / 2:+.2f}"
+    moved = f"That of the limit end moves by {limit[0] / 2:+.2f}"
     assert (moved in choice.reason) == (name == "safe")
 
 

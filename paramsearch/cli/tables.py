@@ -1,5 +1,6 @@
 """The short tables that end a search and a verification; they fit a terminal of 80 columns."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,6 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from paramsearch.rules.gauge import QUANTITIES
+
+_SENTENCE_ENDS = re.compile(r"(?<=[.;]) (?=[A-Z])")
 
 
 def search_table(summary: Mapping[str, Any]) -> Table:
@@ -85,10 +88,11 @@ def _scored(baseline: tuple[str, Mapping[str, Any]]) -> str:
 
 
 def _ends(choice: Mapping[str, Any]) -> list[str]:
-    """Name the ends of the front that are not recommended, and say why."""
+    """Say why the rule is recommended, a sentence a line, and name the ends of the front beside."""
     ends = [end for end in ("limit", "loss") if choice["recommended_end"] != end]
     named = [f"{end} end: {choice[f'{end}_pattern']}" for end in ends if not choice["same"]]
-    return [choice["reason"], *named]
+    sentences: list[str] = _SENTENCE_ENDS.split(choice["reason"])
+    return ["recommended because:", *(f"  - {each}" for each in sentences), *named]
 
 
 def _same(near: Mapping[str, Any]) -> str:

@@ -155,18 +155,18 @@ def _said(choice: Choice, best: Prospect, prospects: Sequence[Prospect]) -> str:
     limit = prospects[-1]
     first = next(each for each in prospects if each.entry == choice.recommended)
     one = "the limit end" if best.entry == limit.entry else "it"
-    what = f"the lowest loss of {len(prospects)} rules at ratio {choice.target_ratio:g}"
     foretold = (
-        f"Learning-rate curves on {len(best.losses)} fresh seeds promise {one}, with two standard "
-        f"errors to spare, {what}"
+        f"Of {len(prospects)} rules {one} has the lowest loss promised at ratio "
+        f"{choice.target_ratio:g} by learning-rate curves (mean and two standard errors, "
+        f"{len(best.losses)} fresh seeds)"
     )
     moves = f"its best learning rate moves by {_drift(best)} octaves when the scale doubles"
     if best.entry == first.entry:
         below = f", {best.against(limit).percent()} than the limit end's" * (best != limit)
-        return f"{choice.reason} {foretold}{below}: {moves}."
+        return f"{choice.reason} {foretold}{below}; {moves}."
     other = "limit end" if first == limit else "rule with the lowest loss over the search"
     said = (
-        f"{foretold}: {moves}, that of the {other} by {_drift(first)}, which makes its loss "
+        f"{foretold}; {moves}. That of the {other} moves by {_drift(first)}, which makes its loss "
         f"{first.against(best).percent()} there."
     )
     if best.entry == limit.entry:
