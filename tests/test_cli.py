@@ -58,7 +58,7 @@ def test_search_json_is_one_object_with_the_schema(tmp_path):
     ended = run(*SEARCH, "--out", tmp_path / "a", "--json")
     summary = json.loads(ended.stdout)
     keys = "paramsearch arch task axis optimizer space objective sampler seed blind command base"
-    keys += " rule groups score start_score baselines curves history nearest trials member_steps"
+    keys += " rule groups score start_score baselines curves nearest trials member_steps"
     assert set(keys.split()) <= set(summary)
     assert summary["base"]["losses"][2] == [None]
     entry = summary["groups"][0]["lr"]["width"]

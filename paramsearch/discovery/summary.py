@@ -1,7 +1,6 @@
 """What a search found, as one JSON object: the same bytes however often the run was resumed."""
 
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
 from typing import Any
 
 from paramsearch.discovery.answers.limit import has_limit, limit_of
@@ -69,7 +68,6 @@ def summarize(
         "sensitivity_in": found.lost,
         "pattern": pattern(rule, groups, near, within).to_json(),
         "curves": {"start": found.start.curves, "found": evaluation.curves},
-        "history": best_so_far([step.evaluation.score for step in found.steps]),
         "candidates": candidates(found.steps),
         "polished": [told_of(evaluation) for evaluation in found.polished],
         "nearest": near,
@@ -94,11 +92,6 @@ def score_json(evaluation: Evaluation) -> dict[str, Any]:
         "terms": dict(evaluation.terms),
         "limit": limit_of(evaluation).label if has_limit(evaluation) else None,
     }
-
-
-def best_so_far(scores: Sequence[float]) -> list[float]:
-    """Give the best score after each candidate that the search trained."""
-    return list(accumulate(scores, min))
 
 
 def candidates(steps: Sequence[Step]) -> list[dict[str, Any]]:
