@@ -54,8 +54,8 @@ def spending(budget: Budget, generation: int, forecast: Forecast) -> Spending:
         >>> spending(Budget.read("900steps"), 16, forecast)
         Traceback (most recent call last):
         paramsearch.errors.ParamsearchError: budget: received 900 member-steps, which are too few \
-for one generation of 16 candidates: with the base curve, the solver and the polish it takes \
-about 1.2e3 member-steps
+for one generation of 16 candidates: with all that a search trains besides it takes about \
+1.2e3 member-steps
     """
     if budget.unit == "trials":
         trials = int(budget.amount)
@@ -65,8 +65,8 @@ about 1.2e3 member-steps
     if one > budget.amount:
         raise ParamsearchError(
             f"budget: received {_told(budget, budget.amount)}, which are too few for one "
-            f"generation of {generation} candidates: with the base curve, the solver and the "
-            f"polish it takes about {_told(budget, one)}"
+            f"generation of {generation} candidates: with all that a search trains besides it "
+            f"takes about {_told(budget, one)}"
         )
     each = max(two - one, 1e-9)
     trials = generation * (1 + int((budget.amount - one) / each))
