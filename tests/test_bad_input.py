@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 import pytest
 from bad_input_cases import CASES, FILES, ROOT, search, verify
@@ -116,10 +117,15 @@ def test_a_damaged_run(damage, says, run):
     assert (run / "rule.yaml").read_bytes() == rule
 
 
+@contextmanager
 def started(*words):
-    return subprocess.Popen(
-        [sys.executable, "-c", CODE, *words], stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
-    )
+    """A command that runs beside the test, and does not outlive it."""
+    command = [sys.executable, "-c", CODE, *words]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def wait_for(path, process):
@@ -130,11 +136,11 @@ def wait_for(path, process):
 
 def test_a_run_folder_in_use_and_sigterm(tmp_path):
     words = ["search", "mlp", "--budget", "4000", "--out", str(tmp_path / "busy")]
-    holder = started(*words)
-    wait_for(tmp_path / "busy" / "trials.db", holder)
-    assert f"busy is in use by pid {holder.pid}" in said(words)
-    holder.send_signal(signal.SIGTERM)
-    _, stderr = holder.communicate(timeout=60)
+    with started(*words) as holder:
+        wait_for(tmp_path / "busy" / "trials.db", holder)
+        assert f"busy is in use by pid {holder.pid}" in said(words)
+        holder.send_signal(signal.SIGTERM)
+        _, stderr = holder.communicate(timeout=60)
     assert holder.returncode == 143
     assert stderr.splitlines()[-1].startswith("stopped after ")
     assert stderr.rstrip().endswith(f"--out {tmp_path / 'busy'} --resume")
