@@ -85,6 +85,26 @@ def test_a_steadier_baseline_makes_a_rule_fail():
     assert judged(found=0.9, mup=0.1, sp=3)["passed"]
 
 
+@pytest.mark.parametrize(
+    ("gaps", "passes"),
+    [
+        ((0.02, 0.02, 0.05, 0.03), False),  # 0.03 +- 0.007
+        ((0.0, 0.0, 0.03, 0.03), True),  # 0.015 +- 0.009: not two standard errors
+        ((0.004, 0.004, 0.004, 0.004), True),  # sure, but less than half a per cent
+        ((0.006, 0.006, 0.006, 0.006), False),
+    ],
+)
+def test_a_baseline_is_better_beyond_two_errors_and_half_a_per_cent(gaps, passes):
+    lrs = (2.0**-7, 2.0**-6, 2.0**-5)
+    base, other = np.array([[1.1], [1.0], [1.1]]), np.zeros((3, 4))
+    found = Curve(lrs, base + np.array(gaps))
+    curves = {name: {32: Curve(lrs, base + other)} for name in ("found", "mup")}
+    curves["found"][320], curves["mup"][320] = found, Curve(lrs, base + other)
+    told = certify(Evidence("width", 32, 2.0**-6, curves))["verdict"]
+    assert told["passed"] == passes
+    assert ("tied with mup" in told["sentence"]) == passes
+
+
 def test_a_test_without_power_says_so():
     assert (
         "; but even sp drifts by only 0.30 octaves, so the test has no power: "

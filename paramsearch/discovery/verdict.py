@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from paramsearch.discovery.paired import LOSS_FLOOR, SURE
 from paramsearch.discovery.verify import Evidence
 
 Array = NDArray[np.float64]
@@ -66,7 +67,8 @@ def mean_and_error(a: Array, b: Array) -> tuple[float, float]:
 def compare(evidence: Evidence, name: str, other: str, scale: int) -> int:
     """Compare losses at the base learning rate: -1 better than the other, 0 tied, 1 worse.
 
-    A difference counts beyond its standard error over seeds, and beyond that of the other's regret.
+    A difference counts beyond two standard errors over seeds, beyond that of the other's regret,
+    and beyond half a per cent of the other's loss.
     """
     mine = evidence.curves[name][scale].at(evidence.base_lr)
     theirs = evidence.curves[other][scale].at(evidence.base_lr)
@@ -75,8 +77,9 @@ def compare(evidence: Evidence, name: str, other: str, scale: int) -> int:
     if not np.isfinite(mine).all():
         return 1
     mean, error = mean_and_error(mine, theirs)
-    spread = max(error, mean_and_error(theirs, best_losses(evidence, scale))[1])
-    return 0 if abs(mean) <= max(spread, _ROUNDING) else (1 if mean > 0 else -1)
+    scatter = mean_and_error(theirs, best_losses(evidence, scale))[1]
+    spread = max(SURE * error, scatter, LOSS_FLOOR * abs(float(theirs.mean())))
+    return 0 if abs(mean) <= spread else (1 if mean > 0 else -1)
 
 
 def _held_out(evidence: Evidence) -> list[int]:
