@@ -10,7 +10,7 @@ from rich.text import Text
 
 from paramsearch.rules.gauge import QUANTITIES
 
-_SENTENCE_ENDS = re.compile(r"(?<=[.;]) (?=[A-Z])")
+_SENTENCE_ENDS = re.compile(r"(?<=[.]) (?=[A-Z])")
 
 
 def search_table(summary: Mapping[str, Any]) -> Table:

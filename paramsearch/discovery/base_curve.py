@@ -9,7 +9,7 @@ from paramsearch.discovery.curves import base_optimum, shaped
 from paramsearch.discovery.evaluation import BaseCurve
 from paramsearch.discovery.setting import Setting
 from paramsearch.discovery.tracking import across, track
-from paramsearch.score.curve import mean_over_seeds
+from paramsearch.score.curve import BESIDE, mean_over_seeds
 from paramsearch.train.outcome import Outcome
 from paramsearch.train.population import Member
 
@@ -17,9 +17,6 @@ Array = NDArray[np.float64]
 
 BASE_SEEDS = 4
 """Seeds of the base curve: it is trained once and everything hangs on its optimum."""
-
-BESIDE = 2
-"""Points on either side of the lowest from which an optimum is read."""
 
 
 def base_curve(setting: Setting, train: Callable[[Sequence[Member]], Outcome]) -> BaseCurve:

@@ -191,14 +191,13 @@ class Driver:
         """
         on_grid = (self._encoding.indices(rule) for rule in self._published.values())
         published = [tuple(point) for point in on_grid if point is not None]
-        begin = [] if center is None else [center]
         start = tuple(self._encoding.start_indices)
         return explore(
             proposer_for(self._settings, self._encoding, center),
             self._race,
             self._purse,
             Patience(self._settings.patient),
-            list(dict.fromkeys([*begin, start, *self._suggested, *published])),
+            list(dict.fromkeys([center or start, start, *self._suggested, *published])),
             self.rule,
             lambda done, whole: self._tell("search", done, self._purse.total, whole),
         )

@@ -9,8 +9,8 @@ class Progress:
     """Where a job stands; sent after every batch of work.
 
     Attributes:
-        stage: What it is doing: ``plan``, ``base``, ``solve``, ``search``, ``polish``,
-            ``interval``, ``snap``, ``verify``.
+        stage: What it is doing: ``plan``, ``base``, ``solve``, ``climb``, ``search``,
+            ``polish``, ``interval``, ``snap``, ``verify``.
         done: Trials (or curves) done in this stage.
         total: Trials at most in this stage; None when the data decide.
         best: Best score so far; None when there is none yet.

@@ -52,9 +52,8 @@ def search_figure(summary: Mapping[str, Any], path: str | os.PathLike[str]) -> N
     for key in "LlSs" if sharp else "Ll":
         plain_log(panels[key])
     parts = {"proposals": data["candidates"], "climb and polish, other seeds": data["polished"]}
-    order = (
-        reversed(parts) if data["solution"] is not None else parts
-    )  # behind the solver the climb is first
+    # Behind the solver the climb comes first.
+    order = parts if data["solution"] is None else reversed(parts)
     _history(panels["H"], {name: parts[name] for name in order if parts[name]})
     panels["L"].legend(title=data["axis"], fontsize=8.5, title_fontsize=9, frameon=False)
     names = f"{data['arch']} on {data['task']}, {data['optimizer']}, scaled in {data['axis']}"

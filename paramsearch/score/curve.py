@@ -8,6 +8,9 @@ from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
 
+BESIDE = 2
+"""Points on either side of the lowest from which an optimum is read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Optimum:
@@ -58,7 +61,7 @@ def optimum(lrs: Sequence[float], losses: ArrayLike) -> Optimum | None:
     k = int(np.argmin(y))
     interior = 0 < k < len(y) - 1
     step = float(np.abs(np.delete(x, k) - x[k]).min()) if len(x) > 1 else 0.0
-    close = np.abs(x - x[k]) <= 2.5 * step
+    close = np.abs(x - x[k]) <= (BESIDE + 0.5) * step
     window = [i for i in np.flatnonzero(close).tolist() if y[i] <= 1.35 * abs(y[k])]
     near = [i for i in (k - 1, k, k + 1) if 0 <= i < len(y) and np.isfinite(y[i])]
     points = sorted({*window, *near})
