@@ -1,7 +1,7 @@
 """Memory of one chunk of members: predicted, measured, and needed whatever the engine does.
 
-Each case runs in a process of its own, which trains a chunk in float32 with Adam after a warm-up.
-Prints, per member:
+Each case runs in a process of its own, which trains a chunk in float32 with Adam, after two members
+of a model of width 8. Prints, per member:
 
 - needed: parameters, their gradients, two moments, and the activations that autograd saves;
 - plain: what a plain run of one model holds at its peak, by the same meter: forward, backward,
@@ -24,6 +24,7 @@ from torch import nn
 
 import paramsearch
 from paramsearch.rules.rule import Rule
+from paramsearch.train.arena import kept_memory
 from paramsearch.train.cost import chunk_size
 from paramsearch.train.engine import cost_of, train
 from paramsearch.train.meter import Meter
@@ -33,6 +34,7 @@ from paramsearch.train.workload import Workload, prepare
 
 CASES = [("mlp", 64), ("mlp", 256), ("resmlp", 128), ("gpt", 64), ("convnet", 32)]
 RECIPE = Recipe("adam", 3)
+ENOUGH = 2**30  # bytes of a chunk, for which the engine's memory is set up as for the case itself
 KINDS = ("plain", "predicted", "measured")
 
 
@@ -81,13 +83,15 @@ def plain(workload: Workload) -> int:
 def child(arch: str, width: int) -> None:
     """Measure one case and print it as JSON."""
     found = paramsearch.load_arch(arch)
-    workload = prepare(found, paramsearch.load_task(found.task), {"width": width})
+    task = paramsearch.load_task(found.task)
+    workload = prepare(found, task, {"width": width})
     rules = [Rule.load("sp")]
     cost = cost_of(workload, RECIPE)
     count = chunk_size(cost, workload.device)
     members = [Member(0, 1e-3, index % 4) for index in range(count)]
     how = Execution(compile=False, chunk=count)
-    train(workload, rules, members[:2], RECIPE, execution=how)
+    with kept_memory(workload.device, ENOUGH):
+        train(prepare(found, task, {"width": 8}), rules, members[:2], RECIPE, execution=how)
     before = status("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
     train(workload, rules, members, RECIPE, execution=how)

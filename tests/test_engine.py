@@ -137,6 +137,6 @@ def test_a_chunk_is_gone_when_it_is_trained(compiled: bool, monkeypatch) -> None
     try:
         rules = [Rule.load("sp"), Rule.load("mup")]
         train(workload("mlp", 8), rules, MEMBERS, Recipe("adam", 3), execution=execution)
-        assert [each() for each in kept] == [None]
+        assert kept and not any(each() for each in kept)
     finally:
         gc.enable()

@@ -9,10 +9,10 @@ import torch
 from paramsearch.errors import ParamsearchError
 from paramsearch.rules.neutral import neutral
 from paramsearch.rules.rule import Rule
+from paramsearch.train.arena import kept_memory
 from paramsearch.train.chunk import train_chunk
 from paramsearch.train.compiled import Program, compile_step
 from paramsearch.train.cost import Cost, chunk_size, compiling_pays, measure
-from paramsearch.train.heap import keep_heap
 from paramsearch.train.optimizers.interface import Optimizer
 from paramsearch.train.optimizers.table import optimizer_entry
 from paramsearch.train.outcome import Outcome, joined
@@ -58,8 +58,6 @@ def train(
         ParamsearchError: The optimizer is unknown, a rule does not match a tensor, one member
             alone does not fit into memory, or compiling was asked for and failed.
     """
-    if workload.device.type == "cpu":
-        keep_heap()
     population = _Population(workload, rules, recipe, probes, execution or Execution(), on_note)
     with _matmul_precision(workload.precision):
         return population.train(members, on_steps or _silent)
@@ -85,7 +83,7 @@ def cost_of(
         def run(count: int) -> None:
             how = Execution(False, chunk=count)
             population = _Population(workload, [rule], short, looking, how)
-            population.train([Member(0, lr, 0)] * count, _silent)
+            population.in_chunks([Member(0, lr, 0)] * count, count, False, _silent)
 
         found = measure(run)
         if probes:  # a look is rare: it adds to the memory, not to the usual step
@@ -158,6 +156,18 @@ class _Population:
         )
         if compiles and execution.chunk is None:  # do not fill a large program with nothing
             size = min(size, 1 << (len(members) - 1).bit_length())
+        cost = cost_of(self._workload, self._recipe, self._probes, members[0].lr)
+        with kept_memory(self._workload.device, min(size, len(members)) * cost.member_bytes):
+            return self.in_chunks(members, size, compiles, on_steps)
+
+    def in_chunks(
+        self,
+        members: Sequence[Member],
+        size: int,
+        compiles: bool,
+        on_steps: Callable[[int], None],
+    ) -> Outcome:
+        """Train so many members at a time, fewer where memory runs out."""
         parts: list[Outcome] = []
         done = 0
         while done < len(members):

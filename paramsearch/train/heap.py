@@ -9,7 +9,7 @@ import os
 from functools import cache
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # malloc.h
-_KEPT = 2**30
+KEPT = 2**30
 """Bytes: freed blocks up to this size, and as many at the end of the heap, are kept."""
 _SETTINGS = ("GLIBC_TUNABLES", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_")
 
@@ -28,4 +28,4 @@ def keep_heap() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False
-    return all(mallopt(which, _KEPT) for which in (_TRIM_THRESHOLD, _MMAP_THRESHOLD))
+    return all(mallopt(which, KEPT) for which in (_TRIM_THRESHOLD, _MMAP_THRESHOLD))

@@ -1,0 +1,53 @@
+"""The arena of large tensors: what ``arena_checks.py`` finds, and where there is none."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from paramsearch.train import arena
+from paramsearch.train.heap import keep_heap
+
+CHECKS = Path(__file__).with_name("arena_checks.py")
+
+
+@pytest.mark.skipif(not keep_heap(), reason="not the GNU C library")
+def test_tensors_are_placed():
+    """In a process of their own, as torch allocates by it from then on."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-x", str(CHECKS)],
+        env={**os.environ, "PYTEST_ADDOPTS": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout
+    assert "passed" in ended.stdout and "skipped" not in ended.stdout
+
+
+def test_without_a_compiler_or_on_another_device_nothing_is_placed(monkeypatch):
+    def none():
+        return None
+
+    monkeypatch.setattr(arena, "_arena", none)
+    with arena.kept_memory(torch.device("cpu"), 2**40):
+        assert arena.touched() == 0
+        assert torch.ones(2**20).sum() == 2**20
+
+    def wanted():
+        raise AssertionError
+
+    monkeypatch.setattr(arena, "_arena", wanted)
+    for device, size in (("cpu", 2**20), ("meta", 2**40)):
+        with arena.kept_memory(torch.device(device), size):
+            pass
+
+
+def test_what_cannot_be_built_is_no_arena(monkeypatch, tmp_path):
+    source = tmp_path / "arena.cpp"
+    source.write_text("no C++")
+    monkeypatch.setattr(arena, "_SOURCE", source)
+    assert arena._arena.__wrapped__() is None
