@@ -7,7 +7,8 @@ of a model of width 8. Prints, per member:
 - plain: what a plain run of one model holds at its peak, by the same meter: forward, backward,
   ``torch.optim.Adam`` tensor by tensor;
 - predicted: what the engine's meter counts, by which it chooses the size of a chunk;
-- measured: growth of the process's resident memory at its peak (``VmHWM``, Linux).
+- measured: growth of the process's resident memory at its peak (``VmHWM``, Linux);
+- heap: the same in another process, in which the C library places all tensors.
 
 "beyond" is what is measured or predicted beyond what is needed.
 
@@ -17,6 +18,7 @@ Run: ``python benchmarks/memory.py``
 import json
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -24,9 +26,10 @@ from torch import nn
 
 import paramsearch
 from paramsearch.rules.rule import Rule
-from paramsearch.train.arena import kept_memory
+from paramsearch.train import arena, engine
 from paramsearch.train.cost import chunk_size
 from paramsearch.train.engine import cost_of, train
+from paramsearch.train.heap import keep_heap
 from paramsearch.train.meter import Meter
 from paramsearch.train.population import Member
 from paramsearch.train.recipe import Execution, Recipe
@@ -35,7 +38,14 @@ from paramsearch.train.workload import Workload, prepare
 CASES = [("mlp", 64), ("mlp", 256), ("resmlp", 128), ("gpt", 64), ("convnet", 32)]
 RECIPE = Recipe("adam", 3)
 ENOUGH = 2**30  # bytes of a chunk, for which the engine's memory is set up as for the case itself
-KINDS = ("plain", "predicted", "measured")
+KINDS = ("plain", "predicted", "measured", "heap")
+
+
+@contextmanager
+def heap_alone(*_: object):
+    """Train without an arena, as where there is no C++ compiler."""
+    keep_heap()
+    yield
 
 
 def status(key: str) -> int:
@@ -80,8 +90,10 @@ def plain(workload: Workload) -> int:
     return meter.peak
 
 
-def child(arch: str, width: int) -> None:
-    """Measure one case and print it as JSON."""
+def child(arch: str, width: int, placed: bool) -> None:
+    """Measure one case and print it as JSON; large tensors are placed by us or as all others."""
+    if not placed:
+        arena.kept_memory = engine.kept_memory = heap_alone
     found = paramsearch.load_arch(arch)
     task = paramsearch.load_task(found.task)
     workload = prepare(found, task, {"width": width})
@@ -90,7 +102,7 @@ def child(arch: str, width: int) -> None:
     count = chunk_size(cost, workload.device)
     members = [Member(0, 1e-3, index % 4) for index in range(count)]
     how = Execution(compile=False, chunk=count)
-    with kept_memory(workload.device, ENOUGH):
+    with arena.kept_memory(workload.device, ENOUGH):
         train(prepare(found, task, {"width": 8}), rules, members[:2], RECIPE, execution=how)
     before = status("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
@@ -108,23 +120,30 @@ def child(arch: str, width: int) -> None:
 def main() -> None:
     """Run every case in a process of its own and print a table."""
     if len(sys.argv) > 1:
-        child(sys.argv[1], int(sys.argv[2]))
+        child(sys.argv[1], int(sys.argv[2]), sys.argv[3] == "placed")
         return
     print(
-        "model        members   KiB per member: needed  plain  predicted  measured"
-        "   beyond: plain  pred.  meas."
+        "model        members   KiB per member: needed  plain  predicted  measured     heap"
+        "   beyond: plain  pred.  meas.   heap"
     )
     for arch, width in CASES:
-        command = [sys.executable, __file__, arch, str(width)]
-        printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        case = json.loads(printed.splitlines()[-1])
+        case, other = (measured(arch, width, how) for how in ("placed", "heap"))
+        case["heap"] = other["measured"]
         beyond = [case[name] / case["needed"] - 1 for name in KINDS]
         sizes = [case[name] / 1024 for name in ("needed", *KINDS)]
         print(
             f"{arch:8}{width:5}{case['members']:8}{sizes[0]:23.0f}{sizes[1]:7.0f}{sizes[2]:11.0f}"
-            f"{sizes[3]:10.0f}{beyond[0]:16.0%}{beyond[1]:7.0%}{beyond[2]:7.0%}",
+            f"{sizes[3]:10.0f}{sizes[4]:9.0f}"
+            f"{beyond[0]:16.0%}{beyond[1]:7.0%}{beyond[2]:7.0%}{beyond[3]:7.0%}",
             flush=True,
         )
+
+
+def measured(arch: str, width: int, how: str) -> dict[str, float]:
+    """Give what a process of its own finds."""
+    command = [sys.executable, __file__, arch, str(width), how]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return json.loads(printed.splitlines()[-1])
 
 
 if __name__ == "__main__":

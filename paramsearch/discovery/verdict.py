@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from paramsearch.discovery.paired import LOSS_FLOOR, SURE
+from paramsearch.discovery.paired import LOSS_FLOOR, SURE, gap
 from paramsearch.discovery.verify import Evidence
 
 Array = NDArray[np.float64]
@@ -60,8 +60,8 @@ def mean_and_error(a: Array, b: Array) -> tuple[float, float]:
     """Give mean of a - b over seeds and its standard error; inf where a diverged."""
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
         return math.inf, math.inf
-    gap, count = a - b, len(a)
-    return float(gap.mean()), float(gap.std(ddof=1) / math.sqrt(count)) if count > 1 else 0.0
+    found = gap(a.tolist(), b.tolist())
+    return found.mean, found.error
 
 
 def compare(evidence: Evidence, name: str, other: str, scale: int) -> int:
