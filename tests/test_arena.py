@@ -1,8 +1,10 @@
 """The arena of large tensors: what ``arena_checks.py`` finds, and where there is none."""
 
+import ctypes
 import os
 import subprocess
 import sys
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -46,8 +48,19 @@ def test_without_a_compiler_or_on_another_device_nothing_is_placed(monkeypatch):
             pass
 
 
+def test_what_is_compiled_does_not_wait_for_the_arena(monkeypatch):
+    started: Future[None] = Future()
+    monkeypatch.setattr(arena, "_begun", lambda: started)
+    monkeypatch.setattr(arena, "_arena", lambda: pytest.fail("waited"))
+    with arena.kept_memory(torch.device("cpu"), 2**40, wait=False):
+        assert torch.ones(2**20).sum() == 2**20
+
+
 def test_what_cannot_be_built_is_no_arena(monkeypatch, tmp_path):
     source = tmp_path / "arena.cpp"
     source.write_text("no C++")
     monkeypatch.setattr(arena, "_SOURCE", source)
+    monkeypatch.setattr(arena, "_begun", arena._begun.__wrapped__)
+    assert arena._arena.__wrapped__() is None
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_: 1 / 0)  # another torch
     assert arena._arena.__wrapped__() is None

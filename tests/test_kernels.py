@@ -1,5 +1,9 @@
 """Kernels that are built together; ``test_compiler`` builds some."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 from torch._inductor.async_compile import AsyncCompile
 
@@ -14,6 +18,37 @@ def test_torch_is_left_as_it_was():
     with pytest.raises(KeyError), built_together():
         raise KeyError
     assert (AsyncCompile.cpp_pybinding, AsyncCompile.wait) == before
+
+
+ONE = """
+import paramsearch
+from paramsearch.rules.rule import Rule
+from paramsearch.train.engine import train
+from paramsearch.train.population import Member
+from paramsearch.train.recipe import Execution, Recipe
+from paramsearch.train.workload import prepare
+
+found = paramsearch.load_arch("uv")
+workload = prepare(found, paramsearch.load_task(found.task), {"width": 8})
+how = Execution(compile=True, chunk=2)
+members = [Member(0, 1e-3, seed) for seed in (0, 1)]
+train(workload, [Rule.load("sp")], members, Recipe("gd", 2), execution=how)
+print("trained")
+"""
+
+
+def test_a_single_processor_builds_them_one_after_the_other(tmp_path):
+    """Torch builds at once then what is handed to it, holding the lock that building waits for."""
+    own = {"TORCHINDUCTOR_COMPILE_THREADS": "1", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)}
+    ended = subprocess.run(
+        [sys.executable, "-c", ONE],
+        env={**os.environ, **own},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert "trained" in ended.stdout, ended.stderr
 
 
 def test_source_holds_every_kernel_once_and_each_header_once():

@@ -8,6 +8,7 @@ and a process comes to hold 15 to 140 % more than its tensors. ``arena.cpp`` pla
 import ctypes
 import os
 from collections.abc import Generator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -26,7 +27,9 @@ _PARTS = 100
 
 
 @contextmanager
-def kept_memory(device: torch.device, size: float) -> Generator[None, None, None]:
+def kept_memory(
+    device: torch.device, size: float, wait: bool = True
+) -> Generator[None, None, None]:
     """Have this process keep the memory that it frees, and hold little more than its tensors.
 
     Where there is no C++ compiler, or little to train, the C library keeps it as well as it can.
@@ -34,9 +37,11 @@ def kept_memory(device: torch.device, size: float) -> Generator[None, None, None
     Args:
         device: Where it is trained; only the CPU's memory is looked after.
         size: Bytes that what is trained at once will take.
+        wait: For the arena to be built, if it is not; else it is built meanwhile, for the next.
     """
     on_cpu = device.type == "cpu"
-    arena = _arena() if on_cpu and keep_heap() and size >= _LARGE else None
+    worthwhile = on_cpu and keep_heap() and size >= _LARGE
+    arena = _arena() if worthwhile and (_begun().done() or wait) else None
     if arena is None:
         yield
         return
@@ -55,18 +60,27 @@ def touched() -> int:
 
 @cache
 def _arena() -> Any:
-    """Build the library and have torch allocate by it; None where that cannot be done.
-
-    Torch's compiler keeps what it built on disk.
-    """
+    """Have torch allocate by the arena; None where it cannot be built."""
     try:
-        from torch._inductor.codecache import CppCodeCache  # takes a second
-
-        c10 = Path(torch.__file__).with_name("lib") / "libc10.so"
-        ctypes.CDLL(str(c10), ctypes.RTLD_GLOBAL)  # torch has loaded it, out of sight of others
-        found: Any = CppCodeCache.load(_SOURCE.read_text())
+        found = _begun().result()
     except Exception:  # no compiler, no place to write to, another torch: of many kinds
         return None
     found.arena_touched.restype = ctypes.c_int64
     room = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return found if found.arena_open(ctypes.c_int64(room)) else None
+
+
+@cache
+def _begun() -> Future[Any]:
+    """Begin to build the library; torch's compiler keeps what it built on disk."""
+    try:
+        from torch._inductor.codecache import CppCodeCache  # takes a second
+
+        c10 = Path(torch.__file__).with_name("lib") / "libc10.so"
+        ctypes.CDLL(str(c10), ctypes.RTLD_GLOBAL)  # torch has loaded it, out of sight of others
+    except Exception as error:  # another torch: of many kinds
+        failed: Future[Any] = Future()
+        failed.set_exception(error)
+        return failed
+    build: Any = CppCodeCache.load
+    return ThreadPoolExecutor(1).submit(build, _SOURCE.read_text())

@@ -157,7 +157,8 @@ class _Population:
         if compiles and execution.chunk is None:  # do not fill a large program with nothing
             size = min(size, 1 << (len(members) - 1).bit_length())
         cost = cost_of(self._workload, self._recipe, self._probes, members[0].lr)
-        with kept_memory(self._workload.device, min(size, len(members)) * cost.member_bytes):
+        memory = min(size, len(members)) * cost.member_bytes
+        with kept_memory(self._workload.device, memory, wait=not compiles):
             return self.in_chunks(members, size, compiles, on_steps)
 
     def in_chunks(

@@ -53,7 +53,7 @@ class Library(CppPythonBindingsCodeCache):
 
     @classmethod
     def begin(cls, kernels: Sequence[Kernel], submit: Any) -> Callable[[], Any]:
-        """Start to build kernels; gives a function that waits for the module."""
+        """Start to build kernels, or build them without ``submit``; gives what waits for the module."""
         return cast(Any, cls).load_async(source_of(kernels), "cpu", submit_fn=submit)
 
 
@@ -112,8 +112,10 @@ def built_together() -> Generator[None, None, None]:
         return kernel
 
     def build(self: AsyncCompile, scope: dict[str, Any]) -> None:
-        shares = _shares(waiting, async_compile.get_compile_threads())
-        modules = [Library.begin(share, self.submit) for share in shares]
+        threads = async_compile.get_compile_threads()
+        shares = _shares(waiting, threads)
+        submit = self.submit if threads > 1 else None  # which would wait for its own lock
+        modules = [Library.begin(share, submit) for share in shares]
         for share, module in zip(shares, modules, strict=True):
             for index, kernel in enumerate(share):
                 kernel.function = getattr(module(), f"kernel_{index}")
