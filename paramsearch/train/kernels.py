@@ -53,7 +53,7 @@ class Library(CppPythonBindingsCodeCache):
 
     @classmethod
     def begin(cls, kernels: Sequence[Kernel], submit: Any) -> Callable[[], Any]:
-        """Start to build kernels, or build them without ``submit``; gives what waits for the module."""
+        """Start to build kernels, or build them without ``submit``; gives what waits for them."""
         return cast(Any, cls).load_async(source_of(kernels), "cpu", submit_fn=submit)
 
 
