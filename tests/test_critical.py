@@ -12,7 +12,7 @@ import paramsearch
 from paramsearch.probes.critical import BISECTIONS, CriticalSharpness, critical_step
 from paramsearch.tasks.catalog import load_task
 from paramsearch.tracing.arch import Arch, load_arch
-from paramsearch.train.engine import train
+from paramsearch.train.engine import cost_of, train
 from paramsearch.train.population import Member
 from paramsearch.train.recipe import Execution, Recipe
 from paramsearch.train.workload import prepare
@@ -123,11 +123,14 @@ def test_a_measurement_costs_few_forward_passes(arch, task, monkeypatch):
     workload = prepare(arch, load_task(task), {}, dtype=DOUBLE)
     probe = CriticalSharpness(LR, frozenset(range(12)))
     note = lambda _: counts.append(len(asked))  # noqa: E731
+    recipe = Recipe("adam", 12)
+    cost_of(workload, recipe, [probe])  # which is measured once
+    asked.clear()
     train(
         workload,
         rules("adam"),
         CURVED,
-        Recipe("adam", 12),
+        recipe,
         [probe],
         note,
         Execution(False, chunk=4),
