@@ -1,14 +1,12 @@
 """The arena of large tensors: what ``arena_checks.py`` finds, and where there is none."""
 
 import ctypes
-import os
-import subprocess
-import sys
 from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 import torch
+from own_process import assert_passes
 
 from paramsearch.train import arena
 from paramsearch.train.heap import keep_heap
@@ -19,15 +17,7 @@ CHECKS = Path(__file__).with_name("arena_checks.py")
 @pytest.mark.skipif(not keep_heap(), reason="not the GNU C library")
 def test_tensors_are_placed():
     """In a process of their own, as torch allocates by it from then on."""
-    ended = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", str(CHECKS)],
-        env={**os.environ, "PYTEST_ADDOPTS": ""},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stdout
-    assert "passed" in ended.stdout and "skipped" not in ended.stdout
+    assert_passes(CHECKS)
 
 
 def test_without_a_compiler_or_on_another_device_nothing_is_placed(monkeypatch):

@@ -1,12 +1,10 @@
 """Products of many small matrices: where they are used, and what ``product_checks.py`` finds."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from own_process import assert_passes
 
 from paramsearch.train import products
 
@@ -19,15 +17,7 @@ wide = pytest.mark.skipif(
 @wide
 def test_they_are_those_of_dense_matrices():
     """In a process of their own: the compiler minds which distutils was imported."""
-    ended = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", str(CHECKS)],
-        env={**os.environ, "PYTEST_ADDOPTS": ""},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stdout
-    assert "passed" in ended.stdout and "skipped" not in ended.stdout
+    assert_passes(CHECKS)
 
 
 def test_torch_is_used_where_it_is_as_fast(tmp_path, monkeypatch):
