@@ -60,6 +60,7 @@ class Cell:
 
 COSTS = ("member-steps", "seconds", "bar")
 UV = {("input", "lr"): 1.0, ("output", "lr"): -1.0}
+ATTENTION = {**ADAM, ("logits", "multiplier"): -0.5}  # 1 / d, where 0 is 1 / sqrt(d)
 GPT = {"task": "bytes", "seeds": 2}
 # GroupNorm over few channels is far from its limit: from 32 channels, in two layers for cost.
 CONVNET = {"options": {"width": 32, "stride": 2, "depth": 2}, "seeds": 2}
@@ -73,8 +74,12 @@ CELLS = {
     "resmlp-adam": Cell("resmlp", "adam", {"depth": DEPTH_ADAM}, 0.15, 20),
     "resmlp-sgd": Cell("resmlp", "gd", {"depth": DEPTH_SGD}, 0.15, 20),
     "convnet-momentum": Cell("convnet", "sgd", {"width": [SGD]}, 0.2, 60, CONVNET),
-    "gpt-adamw": Cell("gpt", "adamw", {"width": [ADAM]}, 0.2, 45, GPT),
-    "gpt-width-depth": Cell("gpt", "adamw", {"width": [ADAM], "depth": DEPTH_ADAM}, 0.2, 120, GPT),
+    "gpt-adamw": Cell(
+        "gpt", "adamw", {"width": [ATTENTION]}, 0.2, 45, {**GPT, "space": "transformer"}
+    ),
+    "gpt-width-depth": Cell(
+        "gpt", "adamw", {"width": [ATTENTION], "depth": DEPTH_ADAM}, 0.2, 120, GPT
+    ),
 }
 
 

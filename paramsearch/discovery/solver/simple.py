@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from paramsearch.discovery.solver.certainty import distances
+from paramsearch.discovery.solver.certainty import RISE, distances
 from paramsearch.discovery.solver.gauss_newton import Values
 from paramsearch.discovery.solver.linear_model import Bounds, LinearModel
 from paramsearch.rules.gauge import tidy
@@ -19,8 +19,9 @@ Array = NDArray[np.float64]
 FRACTIONS = (0.5, 0.25)
 """Steps of simple exponents, the simplest first."""
 
-RELUCTANCE = 1.0
-"""Rise of F, per unit of an exponent, that leaving the start must be worth."""
+RELUCTANCE = RISE
+"""Rise of F, per unit of an exponent, that leaving the start must be worth: what chance alone may
+bring about is not."""
 
 CHANCE = 0.9973
 """Probability of three standard deviations. Errors are known from some four seeds, with which two
