@@ -71,6 +71,8 @@ class FakeEvaluator:
                 "survived": [[1.0] * len(seeds)] * len(LRS),
                 "center": 1,
                 "trained": len(LRS) * len(seeds),
+                "failed": 0,
+                "failure": "",
                 "sharpness_steps": [1, 5],
                 "sharpness": [[1.0] * len(seeds), [2.0] * len(seeds)],
                 "probes": {

@@ -97,6 +97,15 @@ def test_bars_stand_for_what_is_lost(kept):
     assert "2 of 3 exponents matter" in kept[0].get_suptitle()
 
 
+def test_what_no_bar_stands_for_is_said_within_the_panel(kept):
+    free = [row("hidden", 0.0, None, False), row("output", None, 0.0, False)]
+    for each in free:  # nothing is lost at all, so that the axis is short
+        (each["below"] or each["above"])["error"] = 0.0
+    sensitivity_figure({**NAMES, "sensitivity": free}, "x")
+    drawn, panel = boxes(kept[0]), kept[0].axes[0].get_window_extent()
+    assert len(drawn) == 2 and all(panel.x0 < b.x0 and b.x1 < panel.x1 for b in drawn)
+
+
 def test_the_axis_says_that_losses_are_estimated(kept):
     rows = [row("hidden", 0.8, 0.3, estimated=True), row("input", 0.1, 0.0)]
     for some in (rows, rows[1:]):

@@ -28,11 +28,11 @@ def _inside(tmp_path, monkeypatch):
     enter(tmp_path, monkeypatch)
 
 
-def program(code, words=WORDS, width=64, at_base=False, **options):
+def program(code, words=WORDS, width=64, **options):
     """A program of Python code without packages, at one width."""
     Path("program.py").write_text(code)
     command = Command(f"{PYTHON} program.py {words}", **options)
-    return Program(command, {"width": width, "depth": 3}, at_base=at_base)
+    return Program(command, {"width": width, "depth": 3})
 
 
 def ran(code, members=MEMBERS, notes=None, **options):
@@ -86,8 +86,6 @@ FAILURES = {
     'print(\'{"losses": "low"}\')': (r'printed losses "low"; allowed: ', 0),
     "print('{\"losses\": []}')": (r"printed losses \[\]; allowed: ", 0),
     "print('{\"loss\": true}')": (r"printed loss with true; allowed: numbers", 0),
-    "print('{\"loss\": NaN}')": (r"printed a loss that is not a finite number", 0),
-    "print('{\"losses\": [2, null]}')": (r"printed a loss that is not a finite number", 0.5),
 }
 
 
@@ -100,26 +98,52 @@ def test_a_failure_is_one_sentence_and_the_others_go_on(does):
     assert found.survived.tolist() == [1, share, 1]
     assert len(notes) == 1 and re.match(f"the command {says}", notes[0])
     assert notes[0].endswith("; such runs count as failed")
+    assert list(found.failures) == [1] and re.match(says.split(" \\(at")[0], found.failures[1])
+
+
+# What one member prints -> the share of the steps it survived.
+DIVERGED = {"print('{\"loss\": NaN}')": 0, "print('{\"losses\": [2, null]}')": 0.5}
+
+
+@pytest.mark.parametrize("does", DIVERGED)
+def test_a_loss_that_is_not_finite_is_told_and_has_diverged_not_failed(does):
+    notes = []
+    found = ran(failing(does), members=[Member(0, lr, 3) for lr in (0.01, 0.02)], notes=notes)
+    assert found.survived.tolist() == [1, DIVERGED[does]] and not found.failures
+    assert len(notes) == 1 and notes[0].endswith("seed=3); such runs count as diverged")
+    assert "the command printed a loss that is not a finite number (at width" in notes[0]
+
+
+def test_the_same_failure_has_the_same_words_wherever_its_files_are():
+    code = failing("sys.exit('cannot read ' + sys.argv[1])")
+    found = [ran(code, members=[Member(1, lr, 3) for lr in (0.01, 0.02)]) for _ in range(2)]
+    assert found[0].failures == found[1].failures
+    assert found[0].failures[1] == "exited with code 1: cannot read rule-1.yaml"
 
 
 def test_failures_that_differ_in_numbers_are_told_once():
     notes = []
-    ran("import sys; sys.exit('loss ' + sys.argv[4])", notes=notes)
+    ran(failing("sys.exit('loss ' + sys.argv[4])"), notes=notes)
     assert len(notes) == 1
 
 
-def test_where_every_run_of_the_base_fails_the_last_sentence_is_the_error():
-    says = r"every run of the command failed at width=64, depth=3; the last one exited .* 1: boom$"
-    with pytest.raises(ParamsearchError, match=says):
-        ran("import sys; sys.exit('boom')", at_base=True)
+def test_where_every_run_at_a_scale_fails_the_first_sentence_is_the_error():
+    says = r"every run of the command failed at width=64, depth=3, 8 in all; the first one exited w"
+    with pytest.raises(ParamsearchError, match=says + "ith code 1: boom 3$"):
+        ran("import sys; sys.exit('boom ' + sys.argv[4])")
 
 
-def test_once_a_run_of_the_base_has_worked_others_may_fail():
-    base = program(failing("sys.exit(1)"), at_base=True)
+@pytest.mark.parametrize("does", ["sys.exit(1)", "print('{\"loss\": NaN}')"])
+def test_once_a_run_at_a_scale_has_worked_others_may_fail(does):
+    place = program(failing(does))
     for lrs in ((0.01, 0.02), (0.02,)):
         members = [Member(0, lr, 0) for lr in lrs]
-        found = run_program(base, RULES, members, 4, lambda _: None, lambda _: None)
+        found = run_program(place, RULES, members, 4, lambda _: None, lambda _: None)
     assert found.final.isinf().all()
+
+
+def test_where_every_run_diverges_none_has_failed():
+    assert ran("print('{\"loss\": NaN}')").final.isinf().all()
 
 
 @pytest.mark.parametrize("jobs", [2, 5])

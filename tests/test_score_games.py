@@ -2,6 +2,7 @@
 
 import pytest
 
+from paramsearch.discovery.answers.limit import limit_of
 from paramsearch.discovery.evaluate import Evaluator
 from paramsearch.discovery.setting import Setting
 from paramsearch.rules.rule import Rule
@@ -37,7 +38,7 @@ def evaluated(task, steps, rules):
 
 @pytest.fixture(scope="module")
 def on_digits():
-    rules = {name: Rule.load(name) for name in ("mup", "sp")}
+    rules = {name: Rule.load(name) for name in ("mup", "sp", "ntk-lazy")}
     for name in ("mup", "sp"):
         rules[f"{name}, not learning"] = learning_rates(name, lambda _: LOWEST)
     rules["mup, tiny"] = learning_rates("mup", lambda exponent: exponent - 1)
@@ -62,6 +63,14 @@ def test_learning_rates_that_fall_by_half_a_power_too_much_score_worse(on_digits
 @pytest.mark.parametrize("term", ["loss", "lr_collapse", "sharpness_collapse", "probe_slopes"])
 def test_no_term_is_better_where_nothing_learns(on_digits, term):
     assert on_digits["mup, not learning"].terms[term] > on_digits["mup"].terms[term] + 0.1
+
+
+def test_a_lazy_rule_is_called_so_and_no_other(on_digits):
+    limits = {name: limit_of(on_digits[name]) for name in ("ntk-lazy", "sp", "mup")}
+    assert limits["ntk-lazy"].label == "lazy" and limits["ntk-lazy"].slowest.group == "hidden"
+    assert limits["sp"].label == "blows up"
+    assert limits["mup"].label in ("features learn", "undecided")  # two seeds leave it open
+    assert limits["mup"].slowest.size.mean == pytest.approx(0.0, abs=0.1)
 
 
 @pytest.fixture(scope="module")

@@ -212,3 +212,38 @@ def test_a_multiplier_that_init_and_lr_stand_for_is_refused(tmp_path):
     with pytest.raises(ParamsearchError, match=message):
         space.encode({"ups": [UP], "ends": [END]}, "adam")
     assert load(tmp_path, SITES).encode({"ups": [UP], "ends": [END]}, "adam").variables
+
+
+TIED = (
+    SITES.split("sites:")[0]
+    + """
+sites:
+  - match: {site: branch, name: blocks.*}
+    multiplier: {depth: {low: -1, high: 0, step: 0.5, start: 0, tie: all}}
+  - match: {site: branch}
+    multiplier: {depth: {low: -1, high: 0, step: 0.5, start: 0, tie: all}}
+"""
+)
+
+
+def test_tied_sites_share_one_exponent(tmp_path):
+    encoding = load(tmp_path, TIED).encode({"all": [UP, END, HEAD]}, "adam")
+    assert [v.label for v in encoding.variables] == [
+        "all lr depth",
+        "branch blocks.* + branch multiplier depth",
+    ]
+    rule = encoding.rule([0, 1], "x")
+    assert [site.multiplier for site in rule.sites] == [{"depth": -0.5}, {"depth": -0.5}]
+    assert encoding.indices(rule) == [0, 1]
+    first, last = rule.sites
+    other = last.model_copy(update={"multiplier": {"depth": -1.0}})
+    assert encoding.values(rule.model_copy(update={"sites": (first, other)})) is None
+
+
+def test_tied_multipliers_are_refused_where_init_and_lr_stand_for_all_of_them(tmp_path):
+    free = "init: {depth: {low: -1, high: 0, step: 0.5, start: 0}}\n    lr:"
+    space = load(tmp_path, TIED.replace("lr:", free, 1))
+    shared = {"ups": [UP, HEAD], "ends": [END]}  # the head moves with another tensor
+    assert len(space.encode(shared, "adam").variables) == 5
+    with pytest.raises(ParamsearchError, match=r"multiplier of branch blocks.\* \+ branch along d"):
+        space.encode({"ups": [UP], "heads": [HEAD], "ends": [END]}, "adam")

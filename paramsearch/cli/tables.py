@@ -66,7 +66,7 @@ def search_line(summary: Mapping[str, Any], folder: object) -> str:
     if "runs" in summary:
         parts = ", ".join(summary["runs"].values())
         files = f"rule.yaml, summary.json and the searches {parts} in {folder}"
-        return f"{summary['pattern']['sentence']}\n{files}"
+        return "\n".join([summary["pattern"]["sentence"], *_failed(summary), files])
     before, after = summary["start_score"], summary["score"]
     scores = f"{before['total']:.3g} → {after['total']:.3g} ± {after['spread']:.1g}"
     choice: Mapping[str, Any] | None = summary["choice"]
@@ -76,7 +76,15 @@ def search_line(summary: Mapping[str, Any], folder: object) -> str:
     if summary["baselines"]:
         said.append(f"on the same seeds: {', '.join(map(_scored, summary['baselines'].items()))}")
     where = f"score {scores} (lower is better); rule.yaml, summary.json and pictures in {folder}"
-    return "\n".join([*said, where])
+    return "\n".join([*said, *_failed(summary), where])
+
+
+def _failed(summary: Mapping[str, Any]) -> list[str]:
+    """Say how many runs of the user's program failed, and what the first did; nothing if none."""
+    found: list[Mapping[str, Any]] = summary["failures"]
+    places = (f"{e['failed']} of {e['runs']} at {e['axis']} {e['scale']}" for e in found)
+    first = f"; the first one {found[0]['failure']}" if found else ""
+    return [f"runs of the command that failed: {', '.join(places)}{first}"] * bool(found)
 
 
 def _scored(baseline: tuple[str, Mapping[str, Any]]) -> str:

@@ -3,8 +3,8 @@
 What earlier stages measured of a rule is not trained again.
 """
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,7 @@ from paramsearch.score.stage import Stage
 from paramsearch.train.outcome import Outcome
 from paramsearch.train.population import Member
 from paramsearch.train.probe import Probe
+from paramsearch.train.runs import Runs, runs_of
 
 Array = NDArray[np.float64]
 
@@ -70,7 +71,7 @@ class AtScale:
         lrs, objective = np.asarray(self.lrs), self.setting.objective.at(stage)
         middle, weights = len(lrs) // 2, objective.weights
         steps = objective.fidelity.sharpness_steps() if weights.sharpness_collapse else []
-        points, probed, trained = Points(), dict[int, Readings](), Counter[int]()
+        points, probed, made = Points(), dict[int, Readings](), defaultdict[int, Runs](Runs)
         for index, earlier in enumerate(known):
             for each in earlier:
                 points |= _points(index, each, lrs)
@@ -83,10 +84,10 @@ class AtScale:
                 outcome = self.train(self.ratio, rules, members, probes)
                 points |= rows([(index, middle) for index in left], outcome)
                 probed |= readings(outcome, left, len(seeds), steps)
-                trained.update(index for index in left for _ in seeds)
+                _add(made, runs_of(members, outcome))
         alone = objective.fidelity.lr.mode == "center"
         alone |= stage is not None and not stage.measures_curve(self.ratio)
-        trained.update(self.fill(points, rules, seeds, guesses, [middle] if alone else None))
+        _add(made, self.fill(points, rules, seeds, guesses, [middle] if alone else None))
         none = Readings.none(len(seeds))
         found: list[Measured] = []
         for index in range(len(rules)):
@@ -103,7 +104,7 @@ class AtScale:
                     steps=read.steps,
                     sharpness=read.sharpness,
                     probes=read.probes,
-                    trained=trained[index],
+                    runs=made[index],
                 )
             )
         return found
@@ -115,7 +116,7 @@ class AtScale:
         seeds: Sequence[int],
         guesses: Sequence[float],
         only: Sequence[int] | None = None,
-    ) -> Counter[int]:
+    ) -> Mapping[int, Runs]:
         """Add the points of the window that are not there: all, or those around the optima.
 
         Args:
@@ -126,28 +127,34 @@ class AtScale:
             only: The points that are wanted, where these are not the whole curve.
 
         Returns:
-            Index of a rule -> members trained.
+            Index of a rule -> runs made.
         """
         fidelity, lrs = self.setting.objective.fidelity, self.lrs
-        trained = Counter[int]()
+        made = defaultdict[int, Runs](Runs)
 
         def add(wanted: Sequence[tuple[int, int]]) -> Array:
             fresh = [point for point in wanted if point not in points]
             if fresh:
                 members = [Member(rule, lrs[k], seed) for rule, k in fresh for seed in seeds]
-                points.update(rows(fresh, self.train(self.ratio, rules, members, ())))
-                trained.update(rule for rule, _ in fresh for _ in seeds)
+                outcome = self.train(self.ratio, rules, members, ())
+                points.update(rows(fresh, outcome))
+                _add(made, runs_of(members, outcome))
             return np.stack([points[point][0] for point in wanted])
 
         everything = range(len(lrs))
         if only is not None or fidelity.lr.mode == "dense":
             chosen = everything if only is None else only
             add([(rule, k) for rule in range(len(rules)) for k in chosen])
-            return trained
+            return made
         nearest = [int(np.argmin(np.abs(np.log2(lrs) - np.log2(guess)))) for guess in guesses]
         jump = self.ratio / max((r for r in fidelity.ratios if r < self.ratio), default=1)
         track(add, [[len(lrs) // 2, *around(k, jump)] for k in nearest], everything)
-        return trained
+        return made
+
+
+def _add(made: dict[int, Runs], more: Mapping[int, Runs]) -> None:
+    for rule, runs in more.items():
+        made[rule] += runs
 
 
 def _points(index: int, measured: Measured, lrs: Array) -> Points:

@@ -36,11 +36,13 @@ def base_curve(setting: Setting, train: Callable[[Sequence[Member]], Outcome]) -
         ParamsearchError: Every learning rate diverged, or the best lies at the grid's end.
     """
     grid = setting.objective.fidelity.lr
-    rates = grid.values()
+    rates, failures = grid.values(), list[str]()
 
     def add(points: Sequence[tuple[int, int]]) -> Array:
         members = [Member(0, rates[k], seed) for _, k in points for seed in range(BASE_SEEDS)]
-        return shaped(train(members).final, len(points), BASE_SEEDS)
+        outcome = train(members)
+        failures.extend(outcome.failures.values())
+        return shaped(outcome.final, len(points), BASE_SEEDS)
 
     everything = range(len(rates))
     (known,) = track(add, [everything if grid.base == "dense" else across(everything)], everything)
@@ -56,6 +58,8 @@ def base_curve(setting: Setting, train: Callable[[Sequence[Member]], Outcome]) -
         optimum=best.lr,
         center=min(lrs, key=lambda lr: abs(np.log2(lr) - best.log2_lr)),
         best_loss=best.loss,
+        failed=len(failures),
+        failure=next(iter(failures), ""),
     )
 
 

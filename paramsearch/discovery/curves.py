@@ -1,6 +1,6 @@
 """Loss-versus-learning-rate curves of many rules at one scale, as one population."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,10 +123,23 @@ def workload_at(setting: Setting, scale: int) -> Workload | Program:
     return setting.places[key][0]
 
 
+def note_worked(setting: Setting, scales: Iterable[int]) -> None:
+    """Note at which scales runs of the user's program have worked in an earlier session.
+
+    Args:
+        setting: Whose command it is; where there is none, nothing is noted.
+        scales: Sizes along its axis.
+    """
+    for scale in scales if setting.command is not None else ():
+        place = workload_at(setting, scale)
+        assert isinstance(place, Program), "a command trains"
+        place.record.worked = True
+
+
 def _prepared(setting: Setting, scale: int) -> Workload | Program:
     sizes = {**setting.arch.axes, **setting.sizes(scale)}
     if setting.command is not None:
-        return Program(setting.command, sizes, setting.device, scale == setting.base_scale)
+        return Program(setting.command, sizes, setting.device)
     return prepare(
         setting.arch,
         setting.task,

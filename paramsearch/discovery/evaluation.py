@@ -17,6 +17,8 @@ class BaseCurve:
         optimum: Best learning rate, from a local quadratic.
         center: The learning rate of the grid nearest to it, at which losses are transferred.
         best_loss: Loss at the optimum.
+        failed: Runs that failed, of a user's program.
+        failure: What the first of them did, in words; "" where none failed.
     """
 
     scale: int
@@ -25,6 +27,8 @@ class BaseCurve:
     optimum: float
     center: float
     best_loss: float
+    failed: int = 0
+    failure: str = ""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from paramsearch.rules.encoding import Encoding
 from paramsearch.rules.group import Group
 from paramsearch.rules.rule import Rule
 from paramsearch.score.stage import Stage
+from paramsearch.train.runs import Runs
 
 
 class Evaluates(Protocol):
@@ -156,24 +157,40 @@ class Ledger:
         """Number of evaluations this run has asked for, none of them twice."""
         return len(self._used)
 
-    def members(self, lengthened: bool = False) -> int:
+    def runs(self) -> dict[int, Runs]:
         """Count the training runs behind all that this run has asked for, whenever they were made.
 
         The base scale is the same for every candidate: its curve counts once per set of seeds.
 
+        Returns:
+            Scale -> runs.
+        """
+        base = self.base()
+        made = _size(base["losses"])
+        found = {base["scale"]: Runs(made, base["failed"], base["failure"])}
+        shared: set[tuple[int, ...]] = set()
+        for key, evaluation in self._used.items():
+            seeds = tuple(json.loads(key)["seeds"])
+            for curve in evaluation.curves[seeds in shared :]:
+                found[curve["scale"]] = found.get(curve["scale"], Runs()) + Runs.from_json(curve)
+            shared.add(seeds)
+        return found
+
+    def members(self, lengthened: bool = False) -> int:
+        """Count all these runs.
+
         Args:
             lengthened: Whether a run at ratio m counts as m, as it makes m times the steps.
         """
-        count = _size(self.base()["losses"])
-        shared: set[tuple[int, ...]] = set()
-        for key, evaluation in self._used.items():
-            first, *others = evaluation.curves
-            for curve in others:
-                count += curve["trained"] * (round(curve["ratio"]) if lengthened else 1)
-            seeds = tuple(json.loads(key)["seeds"])
-            count += 0 if seeds in shared else first["trained"]
-            shared.add(seeds)
-        return count
+        base = self.base()["scale"]
+        counts = {scale: runs.made for scale, runs in self.runs().items()}
+        return sum(n * (round(scale / base) if lengthened else 1) for scale, n in counts.items())
+
+    def worked(self) -> set[int]:
+        """Give the scales at which some run in the store has not failed."""
+        curves = [curve for trial in self._known.values() for curve in trial.result["curves"]]
+        found = {curve["scale"] for curve in curves if curve["failed"] < curve["trained"]}
+        return found if self._base is None else found | {self._base["scale"]}
 
     def measure(
         self,

@@ -14,6 +14,7 @@ from paramsearch.rules.gauge import QUANTITIES
 from paramsearch.rules.rule import Rule
 from paramsearch.rules.space import Encoding
 from paramsearch.tracing.tensor import TensorInfo
+from paramsearch.train.runs import Runs
 
 Groups = Mapping[str, Sequence[TensorInfo]]
 
@@ -35,8 +36,8 @@ def summarize(
         published: Rules for the comparison of exponents; also after a blind search.
 
     Returns:
-        The summary without the run's ``base``, ``trials`` and ``member_steps``, which the ledger
-        knows.
+        The summary without the run's ``base``, ``trials``, ``failures`` and ``member_steps``, which
+        the ledger knows.
     """
     rule = found.rule.model_copy(update={"source": settings.command})
     evaluation = found.best.evaluation
@@ -77,6 +78,30 @@ def summarize(
 def _said(rule: Rule, groups: Groups, published: Mapping[str, Rule], axis: str) -> str:
     """Give a rule in a line."""
     return pattern(rule, groups, nearest(rule, published, groups, axis)).sentence
+
+
+def failures(axis: str, runs: Mapping[int, Runs]) -> list[dict[str, Any]]:
+    """Give the scales at which runs of the user's program failed, how many, and what the first did.
+
+    Args:
+        axis: Of the search.
+        runs: Scale -> runs.
+
+    Example:
+        >>> failures("width", {32: Runs(9), 64: Runs(8, 2, "exited with code 1")})
+        [{'axis': 'width', 'scale': 64, 'runs': 8, 'failed': 2, 'failure': 'exited with code 1'}]
+    """
+    return [
+        {
+            "axis": axis,
+            "scale": scale,
+            "runs": each.made,
+            "failed": each.failed,
+            "failure": each.failure,
+        }
+        for scale, each in sorted(runs.items())
+        if each.failed
+    ]
 
 
 def rule_json(rule: Rule) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from paramsearch.discovery.curves import note_worked
 from paramsearch.discovery.driver import Driver
 from paramsearch.discovery.evaluate import Evaluator
 from paramsearch.discovery.files import plain
@@ -18,7 +19,7 @@ from paramsearch.discovery.progress import Listener, Progress, Watch, silent
 from paramsearch.discovery.settings import SearchSettings, free_folder, latest_folder
 from paramsearch.discovery.solver.solve import enough
 from paramsearch.discovery.store import Store
-from paramsearch.discovery.summary import summarize
+from paramsearch.discovery.summary import failures, summarize
 from paramsearch.jobs.announce import announce, forecast, work_of
 from paramsearch.jobs.checks import check_axis, check_scored, check_seed, from_file, of_training
 from paramsearch.jobs.command import command_of
@@ -210,6 +211,7 @@ def search(
         try:
             with from_file(settings.objective, about="fidelity.lr"):
                 ledger = Ledger(evaluator, store)
+                note_worked(setting, ledger.worked())
                 made = partial(_member_steps, ledger, model, goal)
                 driver = Driver(
                     settings,
@@ -261,6 +263,7 @@ def _run(
     summary = summarize(settings, found, encoding, traced.groups(settings.by), published)
     solved = ledger.solution(encoding, settings.solve_seeds()) if settings.solve else None
     summary |= {"base": ledger.base(), "solution": solved, "trials": ledger.trials}
+    summary |= {"failures": failures(settings.axis, ledger.runs())}
     return plain(summary), found.rule.model_copy(update={"source": settings.command})
 
 

@@ -56,6 +56,7 @@ def join(found: Mapping[str, SearchResult], arch: Arch, folder: Path) -> SearchR
         "groups": joined_groups(tables),
         "pattern": pattern(rule, groups, None).to_json(),
         "runs": {axis: axis for axis in axes},
+        "failures": [each for result in found.values() for each in result.summary["failures"]],
         "trials": sum(result.summary["trials"] for result in found.values()),
         "member_steps": sum(result.summary["member_steps"] for result in found.values()),
     }

@@ -73,8 +73,10 @@ def _bar(axes: Axes, place: int, row: Row, side: str) -> None:
     colour, shift = _SIDES[side]
     size = row["below"] if side == "below" else row["above"]
     if size is None:
-        text = "not within the bounds"
-        axes.text(0.002, place + shift, text, fontsize=7.5, color="#8a8a8a", va="center")
+        words: dict[str, Any] = {"fontsize": 7.5, "color": "#8a8a8a", "va": "center"}
+        # From 0 in points: at a fixed value of x it could lie outside of the panel.
+        at, beside = (0, place + shift), (4, 0)
+        axes.annotate("not within the bounds", at, beside, textcoords="offset points", **words)
         return
     axes.barh(
         place + shift,

@@ -15,8 +15,8 @@ class Choice(Frozen):
         high: Largest value.
         step: Distance of neighbours.
         start: Where a blind search starts.
-        tie: Name of a tie: all groups that state the same one for this quantity and axis share
-            their exponent; None for one's own.
+        tie: Name of a tie: all groups, or sites, that state the same one for this quantity and axis
+            share their exponent; None for one's own.
 
     Example:
         >>> Choice.model_validate(-0.5).start

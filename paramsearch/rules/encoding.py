@@ -197,7 +197,8 @@ class Encoding:
         """Read the exponents of sites, None if the rule splits some or scales others."""
         found: dict[Slot, float] = {}
         known: set[tuple[str, str]] = set()
-        free = {(v.group, v.axis) for v in self.variables if v.quantity == "multiplier"}
+        multipliers = [v for v in self.variables if v.quantity == "multiplier"]
+        free = {(label, v.axis) for v in multipliers for label in v.groups}
         for place in self.sites:
             for axis in (a for a in self.axes if a in place.fixed or (place.label, a) in free):
                 value = place.stated(rule.sites, axis)

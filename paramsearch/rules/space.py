@@ -134,9 +134,8 @@ class Space(Frozen):
                         drawn.append((Variable(label, quantity, axis, *bounds), choice.tie))
             places.append(Place(label, matches[label], tuple(tensors), fixed))
         try:
-            variables = tied(drawn)
             sites = site_places(self.sites, groups)
-            variables += site_variables(self.sites, sites)
+            variables = tied([*drawn, *site_variables(self.sites, sites)])
             check_gauge(sites, variables, groups)
         except ParamsearchError as error:
             raise ParamsearchError(f"space '{self.name}': {error}") from error

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from paramsearch.errors import ParamsearchError
 from paramsearch.rules.choice import Choice
@@ -19,22 +19,11 @@ class SpaceSite(Frozen):
 
     Attributes:
         match: Which sites.
-        multiplier: Axis -> choice of the exponent, as a rule states it; sites are not tied.
+        multiplier: Axis -> choice of the exponent, as a rule states it.
     """
 
     match: SiteMatch
     multiplier: dict[str, Choice] = Field(min_length=1)
-
-    @field_validator("multiplier")
-    @classmethod
-    def _untied(cls, multiplier: dict[str, Choice]) -> dict[str, Choice]:
-        for axis, choice in multiplier.items():
-            if choice.tie:
-                raise ValueError(
-                    f"received tie '{choice.tie}' along {axis}; allowed: ties of groups, since "
-                    "sites of one match share their multiplier as it is"
-                )
-        return multiplier
 
 
 def site_places(sites: Sequence[SpaceSite], groups: Groups) -> list[SitePlace]:
@@ -70,11 +59,18 @@ def site_places(sites: Sequence[SpaceSite], groups: Groups) -> list[SitePlace]:
     return places
 
 
-def site_variables(sites: Sequence[SpaceSite], places: Iterable[SitePlace]) -> list[Variable]:
-    """Give the free exponents of sites; an axis along which no site can change is left out."""
+def site_variables(
+    sites: Sequence[SpaceSite], places: Iterable[SitePlace]
+) -> list[tuple[Variable, str | None]]:
+    """Give the free exponents of sites, each with its tie; an axis on which none acts is left out.
+
+    Args:
+        sites: What the space says.
+        places: As ``site_places`` gives them.
+    """
     choices = {site.match: site.multiplier for site in reversed(sites)}
     return [
-        Variable(place.label, "multiplier", axis, c.low, c.high, c.step, c.start)
+        (Variable(place.label, "multiplier", axis, c.low, c.high, c.step, c.start), c.tie)
         for place in places
         for axis, c in choices[place.match].items()
         if not c.fixed and any(fold.reach(axis) for fold in place.folds)
@@ -90,22 +86,23 @@ def check_gauge(places: Iterable[SitePlace], variables: Sequence[Variable], grou
         groups: Of the model.
 
     Raises:
-        ParamsearchError: The tensors that take the multiplier are whole groups, and init and lr
-            are free for all of them along the same axis.
+        ParamsearchError: The tensors that take the multiplier, of all sites that are tied, are
+            whole groups, and init and lr are free for all of them along the same axis.
     """
     free = {(v.group, v.quantity, v.axis) for v in variables if not v.tied}
-    for place in places:
-        own = set(place.tensors)
+    takers = {place.label: set(place.tensors) for place in places}
+    for variable in (v for v in variables if v.quantity == "multiplier"):
+        own = {name for label in variable.groups for name in takers[label]}
         alone = [label for label, tensors in groups.items() if {t.name for t in tensors} <= own]
         if {t.name for label in alone for t in groups[label]} != own:
             continue
-        for axis in {v.axis for v in variables if v.group == place.label}:
-            if all((label, q, axis) in free for label in alone for q in ("init", "lr")):
-                raise ParamsearchError(
-                    f"the multiplier of {place.label} along {axis} changes nothing that init and "
-                    f"lr of group {' and '.join(alone)} could not change alike; fix one of the "
-                    "three, or leave out the site"
-                )
+        axis = variable.axis
+        if all((label, q, axis) in free for label in alone for q in ("init", "lr")):
+            raise ParamsearchError(
+                f"the multiplier of {' + '.join(variable.groups)} along {axis} changes nothing "
+                f"that init and lr of group {' and '.join(alone)} could not change alike; fix one "
+                "of the three, or leave out the site"
+            )
 
 
 def _tensors(groups: Groups) -> Iterable[TensorInfo]:

@@ -1,4 +1,4 @@
-"""Exponents that several groups share, because a space ties them."""
+"""Exponents that several groups, or several sites, share, because a space ties them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,7 +11,7 @@ def tied(drawn: Sequence[tuple[Variable, str | None]]) -> list[Variable]:
     """Join the variables of one tie, quantity and axis.
 
     Args:
-        drawn: Variables of single groups, each with the name of its tie.
+        drawn: Variables of single groups and sites, each with the name of its tie.
 
     Returns:
         The variables, those that are tied where the first of them was.

@@ -17,7 +17,7 @@ class Variable:
         high: Largest value.
         step: Distance of neighbours.
         start: Where a blind search starts; on the grid.
-        tied: Further groups that share it.
+        tied: Further groups or sites that share it.
     """
 
     group: str
@@ -31,7 +31,7 @@ class Variable:
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """Name all groups whose exponent it is."""
+        """Name all groups, or sites, whose exponent it is."""
         return self.group, *self.tied
 
     @property

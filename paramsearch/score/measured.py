@@ -1,10 +1,12 @@
 """What was measured of one rule at one scale: the curves that are scored and drawn."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from paramsearch.train.runs import Runs
 
 Array = NDArray[np.float64]
 
@@ -23,7 +25,7 @@ class Measured:
         steps: Steps at which sharpness was measured, (T,).
         sharpness: Critical sharpness, NaN where undetermined, (T, seeds).
         probes: "<probe>/<group>" -> values, (seeds,).
-        trained: Members trained for it; what an earlier stage had measured is not.
+        runs: Made for it; those that an earlier stage had made are not.
     """
 
     scale: int
@@ -35,7 +37,7 @@ class Measured:
     steps: Array
     sharpness: Array
     probes: dict[str, Array]
-    trained: int = 0
+    runs: Runs = field(default_factory=Runs)
 
     def to_json(self) -> dict[str, Any]:
         """Give plain lists, with null for what is not finite."""
@@ -49,7 +51,7 @@ class Measured:
             "sharpness_steps": self.steps.tolist(),
             "sharpness": _plain(self.sharpness),
             "probes": {name: _plain(values) for name, values in self.probes.items()},
-            "trained": self.trained,
+            **self.runs.to_json(),
         }
 
 

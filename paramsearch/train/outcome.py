@@ -1,6 +1,6 @@
 """What became of the members of a population."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -18,12 +18,15 @@ class Outcome:
         survived: Share of the steps made before the loss became non-finite, (members,); 1 for
             members that did not diverge.
         probes: Everything the probes measured; the member dimension comes first.
+        failures: Index of a member that gave no losses at all -> why, in words. Only a user's
+            program fails; a member that diverged has not.
     """
 
     losses: Tensor
     final: Tensor
     survived: Tensor
     probes: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
+    failures: Mapping[int, str] = field(default_factory=dict[int, str])
 
 
 def outcome(losses: Tensor, probes: dict[str, Tensor]) -> Outcome:

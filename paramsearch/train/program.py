@@ -1,5 +1,7 @@
 """Members that a user's own program trains, one process each."""
 
+import math
+import os
 import re
 import shutil
 import tempfile
@@ -23,14 +25,16 @@ _NOT_FINITE = "printed a loss that is not a finite number"
 
 @dataclass
 class Record:
-    """What is known of the runs that a program has made.
+    """What is known of the runs that a program has made at one scale.
 
     Attributes:
-        worked: Whether any of them gave a finite loss.
-        told: Failures that the user was told about, without the numbers in them.
+        worked: Whether any of them gave losses, finite or not.
+        failures: What the others did instead, in words.
+        told: What the user was told about, without the numbers in it.
     """
 
     worked: bool = False
+    failures: list[str] = field(default_factory=list[str])
     told: set[str] = field(default_factory=set[str])
 
 
@@ -42,14 +46,12 @@ class Program:
         command: The command.
         sizes: Axis -> size of the members along it, for every axis of the architecture.
         device: What stands for ``{device}``.
-        at_base: Whether this is the base scale, where some run must work.
         record: Of all runs made so far.
     """
 
     command: Command
     sizes: Mapping[str, int]
     device: str = "cpu"
-    at_base: bool = False
     record: Record = field(default_factory=Record)
 
     @property
@@ -66,7 +68,7 @@ def run_program(
     on_steps: Callable[[int], None],
     on_note: Callable[[str], None],
 ) -> Outcome:
-    """Train members by a user's own program; what fails counts as diverged at once.
+    """Train members by a user's own program; what fails has the losses of what diverged at once.
 
     Args:
         program: The command at its scale.
@@ -75,7 +77,7 @@ def run_program(
         members: The runs to make, at least one.
         steps: What stands for ``{steps}``.
         on_steps: Called with the number of member-steps just made.
-        on_note: Told in a sentence what fails, once for every kind of failure.
+        on_note: Told in a sentence what fails or diverges, once for every kind of failure.
 
     Returns:
         The losses that each member printed, the last one repeated up to the longest list; ``final``
@@ -83,9 +85,9 @@ def run_program(
         matter.
 
     Raises:
-        ParamsearchError: No member at the base scale has worked so far.
+        ParamsearchError: Every run at this scale has failed so far.
     """
-    failures: list[str] = []
+    failures: dict[int, str] = {}
     found: list[Outcome] = []
     with tempfile.TemporaryDirectory(prefix="paramsearch-") as name:
         folder = Path(name)
@@ -96,21 +98,26 @@ def run_program(
         ]
 
         def on_end(index: int, ended: Ended) -> None:
-            losses, failure = _judged(ended)
+            losses, failure = _judged(ended, folder)
             if failure:
-                failures.append(failure)
-                _tell(program, failure, members[index], on_note)
+                failures[index] = failure
+                _tell(program, failure, members[index], "failed", on_note)
+            elif not all(map(math.isfinite, losses)):
+                _tell(program, _NOT_FINITE, members[index], "diverged", on_note)
             found.append(outcome(torch.tensor([losses], dtype=torch.float64), {}))
             shutil.rmtree(calls[index].folder, ignore_errors=True)
             on_steps(steps)
 
         run_all(calls, program.command.jobs, program.command.timeout, on_end)
-    program.record.worked |= any(bool(part.survived.any()) for part in found)
-    if program.at_base and not program.record.worked:
+    record = program.record
+    record.worked |= len(failures) < len(members)
+    record.failures += failures.values()
+    if not record.worked:
         raise ParamsearchError(
-            f"every run of the command failed at {program.place}; the last one {failures[-1]}"
+            f"every run of the command failed at {program.place}, {len(record.failures)} in all; "
+            f"the first one {record.failures[0]}"
         )
-    return _padded(found)
+    return _padded(found, failures)
 
 
 def _written(rules: Sequence[Rule], members: Sequence[Member], folder: Path) -> dict[int, Path]:
@@ -136,30 +143,34 @@ def _call(program: Program, member: Member, steps: int, rule: Path, folder: Path
     return Call(tuple(program.command.filled(values)), folder)
 
 
-def _judged(ended: Ended) -> tuple[list[float], str]:
-    """Give the losses of a run and what failed, in words; "" for nothing."""
+def _judged(ended: Ended, folder: Path) -> tuple[list[float], str]:
+    """Give the losses of a run and what failed, in words; "" for nothing.
+
+    The name of the temporary folder is left out, so that the same failure has the same words.
+    """
     if ended.trouble:
         last = next((s for s in reversed(ended.stderr.splitlines()) if s.strip()), "")
-        said = f": {last.strip()[:_LONGEST]}" if last else ""
-        return [float("nan")], ended.trouble + said
+        last = last.strip().replace(f"{folder}{os.sep}", "")
+        said = f": {last[:_LONGEST]}" if last else ""
+        return [math.nan], ended.trouble + said
     try:
-        losses = losses_in(ended.stdout)
+        return losses_in(ended.stdout), ""
     except ParamsearchError as error:
-        return [float("nan")], str(error)
-    finite = all(float("-inf") < loss < float("inf") for loss in losses)
-    return losses, "" if finite else _NOT_FINITE
+        return [math.nan], str(error)
 
 
-def _tell(program: Program, failure: str, member: Member, on_note: Callable[[str], None]) -> None:
-    """Tell about a failure that was not told about yet; numbers in it may differ."""
-    kind = re.sub(r"[\d.]+", "", failure)
+def _tell(
+    program: Program, what: str, member: Member, counts: str, on_note: Callable[[str], None]
+) -> None:
+    """Tell what a run did that was not told yet; numbers in it may differ."""
+    kind = re.sub(r"[\d.]+", "", what)
     if kind not in program.record.told:
         program.record.told.add(kind)
         where = f"{program.place}, lr={member.lr:.3g}, seed={member.seed}"
-        on_note(f"the command {failure} (at {where}); such runs count as failed")
+        on_note(f"the command {what} (at {where}); such runs count as {counts}")
 
 
-def _padded(parts: Sequence[Outcome]) -> Outcome:
+def _padded(parts: Sequence[Outcome], failures: Mapping[int, str]) -> Outcome:
     """Put single members together, whose lists of losses may differ in length."""
     longest = max(part.losses.shape[1] for part in parts)
     rows = [
@@ -170,4 +181,5 @@ def _padded(parts: Sequence[Outcome]) -> Outcome:
         losses=torch.cat(rows),
         final=torch.cat([part.final for part in parts]),
         survived=torch.cat([part.survived for part in parts]),
+        failures=failures,
     )
