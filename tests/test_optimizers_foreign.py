@@ -7,8 +7,8 @@ import torch
 from optimizer_runs import DECAYS, EPS, LRS, MEMBERS, TENSORS, gradients, hyper, normals, run
 
 from paramsearch.errors import ParamsearchError
-from paramsearch.rules.degrees import degrees
-from paramsearch.rules.torch_class import takes
+from paramsearch.rules.degrees import Degrees, degrees
+from paramsearch.rules.torch_class import step_once, takes
 from paramsearch.train.optimizers.foreign_way import ALONE, WAYS, find_way
 from paramsearch.train.optimizers.table import optimizer_entry
 
@@ -62,9 +62,38 @@ class NoRate(torch.optim.Optimizer):
         super().__init__(params, {})
 
 
+class NoParams(torch.optim.Optimizer):
+    def __init__(self):
+        super().__init__([torch.ones(1)], {"lr": 0.1})
+
+
 class Refuses(ByNorm):
     def __init__(self, params, lr=0.1):
         raise ValueError("not today")
+
+
+class Exits(ByNorm):
+    def __init__(self, params, lr=0.1):
+        sys.exit("bye")
+
+
+class ExitsAtWork(ByNorm):
+    def step(self):
+        sys.exit(3)
+
+
+class Loose(torch.optim.SGD):
+    """Takes lr by keyword, though it does not name it."""
+
+    def __init__(self, params, **others):
+        super().__init__(params, **others)
+
+
+class LooseWithout(torch.optim.Optimizer):
+    """Takes what its base does not."""
+
+    def __init__(self, params, **others):
+        super().__init__(params, {}, **others)
 
 
 HERE = f"{__name__}:"
@@ -164,7 +193,12 @@ BAD = {
     "torch.optim:SparseAdam": "does not support dense gradients",
     HERE + "Needs": "needs radius; allowed: classes that need no more than parameters and lr",
     HERE + "NoRate": "takes no lr, which a rule scales",
+    HERE + "NoParams": "takes no parameters, which it would train",
+    HERE + "LooseWithout": "cannot be made with lr .*unexpected keyword argument 'lr'",
     HERE + "Refuses": "cannot be made with lr .not today.",
+    HERE + "Exits": r"cannot be made with lr .sys.exit\('bye'\)",
+    HERE + "ExitsAtWork": r"cannot make a step .* .sys.exit\(3\)",
+    "torch.optim.Adam": "a class is given as module:Class: 'torch.optim:Adam'",
     HERE + "Tame": "gradients 4 times as large give updates that are no power of 4",
 }
 
@@ -187,3 +221,19 @@ def test_a_class_for_matrices_alone_serves_models_of_matrices():
 def test_decay_asked_of_a_class_without_any_is_refused():
     with pytest.raises(ParamsearchError, match=r"'torch.optim:Rprop' has no weight decay"):
         run(optimizer_entry("torch.optim:Rprop").make(TENSORS), decays=True)
+
+
+def test_a_class_may_take_lr_among_others():
+    name = HERE + "Loose"
+    assert degrees(name) == Degrees(k=1, j=0, decay=None, eps=False)
+    assert_close(run(optimizer_entry(name).make(TENSORS), decays=False), plain_run(name, False))
+
+
+class Hungry(ByNorm):
+    def step(self):
+        raise MemoryError
+
+
+def test_memory_that_runs_out_is_not_taken_for_a_fault_of_the_class():
+    with pytest.raises(MemoryError):
+        step_once(HERE + "Hungry", Hungry([torch.nn.Parameter(torch.ones(1))]))

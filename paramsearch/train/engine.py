@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import torch
 
-from paramsearch.errors import ParamsearchError
+from paramsearch.errors import ParamsearchError, out_of_memory
 from paramsearch.rules.neutral import neutral
 from paramsearch.rules.rule import Rule
 from paramsearch.train.arena import kept_memory
@@ -207,7 +207,7 @@ class _Population:
         try:
             return self._train(members, compiled, on_step)
         except (MemoryError, RuntimeError) as error:
-            if not _out_of_memory(error):
+            if not out_of_memory(error):
                 raise
         # Outside of the handler, so that the frames of the error let go of the chunk's memory.
         on_steps(-made * len(members))
@@ -268,8 +268,3 @@ def _matmul_precision(precision: str) -> Generator[None, None, None]:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    kinds = (MemoryError, torch.OutOfMemoryError)
-    return isinstance(error, kinds) or "can't allocate memory" in str(error)
