@@ -8,8 +8,7 @@ from optimizer_runs import DECAYS, EPS, LRS, MEMBERS, TENSORS, gradients, hyper,
 
 from paramsearch.errors import ParamsearchError
 from paramsearch.rules.degrees import Degrees, degrees
-from paramsearch.rules.torch_class import step_once, takes
-from paramsearch.train.optimizers.foreign_way import ALONE, WAYS, find_way
+from paramsearch.rules.torch_class import step_once
 from paramsearch.train.optimizers.table import optimizer_entry
 
 
@@ -23,15 +22,6 @@ class ByNorm(torch.optim.Optimizer):
         for group in self.param_groups:
             for p in group["params"]:
                 p.data.sub_(group["lr"] * p.grad / p.grad.norm())
-
-
-class Saturating(ByNorm):
-    """Neither linear in lr nor independent of the parameter; elements do not mix."""
-
-    def step(self):
-        for group in self.param_groups:
-            for p in group["params"]:
-                p.data.sub_((group["lr"] * p.grad).tanh() * p.data.abs().sqrt())
 
 
 class Relative(ByNorm):
@@ -98,19 +88,18 @@ class LooseWithout(torch.optim.Optimizer):
 
 HERE = f"{__name__}:"
 
-HELD = WAYS[0]
-CLASSES = {
-    "torch.optim:RMSprop": HELD,
-    "torch.optim:Adagrad": HELD,
-    "torch.optim:NAdam": HELD,
-    "torch.optim:RAdam": HELD,
-    "torch.optim:Adadelta": HELD,
-    "torch.optim:Rprop": WAYS[2],
-    "torch.optim:ASGD": WAYS[3],
-    HERE + "Relative": WAYS[1],
-    "torch.optim:Adafactor": ALONE,
-    HERE + "ByNorm": ALONE,
-}
+CLASSES = (
+    "torch.optim:RMSprop",
+    "torch.optim:Adagrad",
+    "torch.optim:NAdam",
+    "torch.optim:RAdam",
+    "torch.optim:Adadelta",
+    "torch.optim:Rprop",
+    "torch.optim:ASGD",
+    "torch.optim:Adafactor",
+    HERE + "ByNorm",
+    HERE + "Relative",
+)
 
 
 def plain_run(name: str, decays: bool, halved: bool = False):
@@ -144,21 +133,6 @@ def test_every_member_equals_a_plain_run(name, decays):
     optimizer = optimizer_entry(name).make(TENSORS)
     assert not optimizer.pure
     assert_close(run(optimizer, decays), list(plain_run(name, decays)))
-
-
-@pytest.mark.parametrize("name", CLASSES)
-def test_the_fastest_right_way_is_found(name):
-    settings = tuple(s for s in ("lr", "weight_decay") if takes_setting(name, s))
-    assert find_way(name, settings, [0, 1, 2, 4]) == CLASSES[name]
-
-
-def takes_setting(name: str, setting: str) -> bool:
-    module, _, attribute = name.partition(":")
-    return takes(getattr(sys.modules[module], attribute), setting)
-
-
-def test_a_class_that_is_neither_linear_nor_held_is_grouped_by_lr():
-    assert find_way(HERE + "Saturating", ("lr",), [1, 2]) == WAYS[3]
 
 
 def test_a_second_run_starts_afresh():
