@@ -4,13 +4,16 @@ A bare name means shipped content; anything that ends in the kind's suffix or ha
 is a path. There is no search path, no shadowing and no registry.
 """
 
+import importlib
 import importlib.util
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from zlib import crc32
 
-from paramsearch.errors import ParamsearchError, unknown_name
+from paramsearch.errors import FAILURES, ParamsearchError, said, unknown_name
 
 _HERE = Path(__file__).parent
 _IN_WHEEL = _HERE / "_catalog"
@@ -92,7 +95,56 @@ def load_module(path: Path) -> ModuleType:
     sys.modules[name] = module  # before running it: dataclasses look their module up
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
+    except FAILURES as error:
         del sys.modules[name]
         raise ParamsearchError(f"{path} cannot be run: {type(error).__name__}: {error}") from error
     return module
+
+
+def load_attribute(kind: str, name: str, attribute: str) -> object:
+    """Import what a user names as ``module:attribute``.
+
+    Args:
+        kind: What the name stands for, for errors ("architecture", "optimizer").
+        name: ``module:attribute``; the working directory is on the path.
+        attribute: What is wanted of the module, for errors ("function", "Class").
+
+    Returns:
+        What the module has under that name.
+
+    Raises:
+        ParamsearchError: The module cannot be imported, or has no such attribute.
+
+    Example:
+        >>> load_attribute("optimizer", "math:pi", "Class")
+        3.141592653589793
+    """
+    module_name, _, wanted = name.partition(":")
+    try:
+        with working_directory():
+            importlib.invalidate_caches()
+            module = importlib.import_module(module_name)
+    except FAILURES as error:  # a module may fail in any way when it runs
+        raise ParamsearchError(
+            f"{kind} '{name}': module '{module_name}' cannot be imported ({said(error)}); allowed: "
+            f"module:{attribute} with a module in the working directory or on Python's path"
+        ) from error
+    found: object = getattr(module, wanted, None)
+    if found is None:
+        raise ParamsearchError(
+            f"{kind} '{name}': module '{module_name}' has no {attribute.lower()} '{wanted}'"
+        )
+    return found
+
+
+@contextmanager
+def working_directory() -> Generator[None]:
+    """Look for modules in the working directory first; it stays at the end of the path."""
+    here = str(Path.cwd())
+    sys.path.insert(0, here)
+    try:
+        yield
+    finally:
+        sys.path.remove(here)
+        if here not in sys.path:
+            sys.path.append(here)  # for what the module imports later

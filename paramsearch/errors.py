@@ -3,9 +3,27 @@
 import difflib
 from collections.abc import Iterable
 
+FAILURES = (Exception, SystemExit)
+"""What code of others may end with: a script that is imported may ask the process to exit, too."""
+
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+
 
 class ParamsearchError(ValueError):
     """Base of every error that a user can cause; the command line prints it and exits with 2."""
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Say whether memory ran out, on the CPU or on a GPU.
+
+    Example:
+        >>> out_of_memory(RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"))
+        True
+    """
+    if isinstance(error, MemoryError):
+        return True
+    told = str(error).lower()
+    return isinstance(error, RuntimeError) and any(words in told for words in _OUT_OF_MEMORY)
 
 
 def said(error: BaseException) -> str:
@@ -14,7 +32,11 @@ def said(error: BaseException) -> str:
     Example:
         >>> said(RuntimeError("no such op\nException raised from f at x.cpp:1"))
         'no such op'
+        >>> said(SystemExit(3))
+        'sys.exit(3)'
     """
+    if isinstance(error, SystemExit):
+        return f"sys.exit({'' if error.code is None else repr(error.code)})"
     return " ".join(str(error).split("Exception raised from")[0].split())
 
 

@@ -115,6 +115,7 @@ case("architecture file", ["trace", "x/y.py"], "architecture file 'x/y.py' does 
 case("space", search("--space", "widht"), "unknown space 'widht'; did you mean 'width'?")
 case("objective", search("--objective", "tansfer"), "did you mean 'transfer'?")
 case("optimizer", search("--optimizer", "adma"), "unknown optimizer 'adma'; did you mean 'adam'?")
+case("optimizer with a dot", search("--optimizer", "torch.optim.Adam"), "'torch.optim:Adam'")
 case("task", search("--task", "digit"), "unknown task 'digit'; did you mean 'digits'?")
 case("sampler", search("--sampler", "CMB"), "unknown sampler 'CMB'; did you mean")
 case("sampler case", search("--sampler", "cma"), "unknown sampler 'cma'; did you mean 'CMA'?")

@@ -15,6 +15,7 @@ FAILURES = [
     (sqlite3.OperationalError("database or disk is full"), 2, "error: the run store"),
     (OSError(28, "No space left on device", "a.json"), 2, "error: a.json: No space left"),
     (KeyboardInterrupt(), 130, "stopped"),
+    (SystemExit(0), 2, "error: code that was to be run ends the process by sys.exit(0)"),
 ]
 
 

@@ -7,9 +7,8 @@ import torch
 from optimizer_runs import DECAYS, EPS, LRS, MEMBERS, TENSORS, gradients, hyper, normals, run
 
 from paramsearch.errors import ParamsearchError
-from paramsearch.rules.degrees import degrees
-from paramsearch.rules.torch_class import takes
-from paramsearch.train.optimizers.foreign_way import ALONE, WAYS, find_way
+from paramsearch.rules.degrees import Degrees, degrees
+from paramsearch.rules.torch_class import step_once
 from paramsearch.train.optimizers.table import optimizer_entry
 
 
@@ -23,15 +22,6 @@ class ByNorm(torch.optim.Optimizer):
         for group in self.param_groups:
             for p in group["params"]:
                 p.data.sub_(group["lr"] * p.grad / p.grad.norm())
-
-
-class Saturating(ByNorm):
-    """Neither linear in lr nor independent of the parameter; elements do not mix."""
-
-    def step(self):
-        for group in self.param_groups:
-            for p in group["params"]:
-                p.data.sub_((group["lr"] * p.grad).tanh() * p.data.abs().sqrt())
 
 
 class Relative(ByNorm):
@@ -62,26 +52,54 @@ class NoRate(torch.optim.Optimizer):
         super().__init__(params, {})
 
 
+class NoParams(torch.optim.Optimizer):
+    def __init__(self):
+        super().__init__([torch.ones(1)], {"lr": 0.1})
+
+
 class Refuses(ByNorm):
     def __init__(self, params, lr=0.1):
         raise ValueError("not today")
 
 
+class Exits(ByNorm):
+    def __init__(self, params, lr=0.1):
+        sys.exit("bye")
+
+
+class ExitsAtWork(ByNorm):
+    def step(self):
+        sys.exit(3)
+
+
+class Loose(torch.optim.SGD):
+    """Takes lr by keyword, though it does not name it."""
+
+    def __init__(self, params, **others):
+        super().__init__(params, **others)
+
+
+class LooseWithout(torch.optim.Optimizer):
+    """Takes what its base does not."""
+
+    def __init__(self, params, **others):
+        super().__init__(params, {}, **others)
+
+
 HERE = f"{__name__}:"
 
-HELD = WAYS[0]
-CLASSES = {
-    "torch.optim:RMSprop": HELD,
-    "torch.optim:Adagrad": HELD,
-    "torch.optim:NAdam": HELD,
-    "torch.optim:RAdam": HELD,
-    "torch.optim:Adadelta": HELD,
-    "torch.optim:Rprop": WAYS[2],
-    "torch.optim:ASGD": WAYS[3],
-    HERE + "Relative": WAYS[1],
-    "torch.optim:Adafactor": ALONE,
-    HERE + "ByNorm": ALONE,
-}
+CLASSES = (
+    "torch.optim:RMSprop",
+    "torch.optim:Adagrad",
+    "torch.optim:NAdam",
+    "torch.optim:RAdam",
+    "torch.optim:Adadelta",
+    "torch.optim:Rprop",
+    "torch.optim:ASGD",
+    "torch.optim:Adafactor",
+    HERE + "ByNorm",
+    HERE + "Relative",
+)
 
 
 def plain_run(name: str, decays: bool, halved: bool = False):
@@ -117,21 +135,6 @@ def test_every_member_equals_a_plain_run(name, decays):
     assert_close(run(optimizer, decays), list(plain_run(name, decays)))
 
 
-@pytest.mark.parametrize("name", CLASSES)
-def test_the_fastest_right_way_is_found(name):
-    settings = tuple(s for s in ("lr", "weight_decay") if takes_setting(name, s))
-    assert find_way(name, settings, [0, 1, 2, 4]) == CLASSES[name]
-
-
-def takes_setting(name: str, setting: str) -> bool:
-    module, _, attribute = name.partition(":")
-    return takes(getattr(sys.modules[module], attribute), setting)
-
-
-def test_a_class_that_is_neither_linear_nor_held_is_grouped_by_lr():
-    assert find_way(HERE + "Saturating", ("lr",), [1, 2]) == WAYS[3]
-
-
 def test_a_second_run_starts_afresh():
     optimizer = optimizer_entry("torch.optim:RMSprop").make(TENSORS)
     first, second = run(optimizer, decays=False), run(optimizer, decays=False)
@@ -164,7 +167,12 @@ BAD = {
     "torch.optim:SparseAdam": "does not support dense gradients",
     HERE + "Needs": "needs radius; allowed: classes that need no more than parameters and lr",
     HERE + "NoRate": "takes no lr, which a rule scales",
+    HERE + "NoParams": "takes no parameters, which it would train",
+    HERE + "LooseWithout": "cannot be made with lr .*unexpected keyword argument 'lr'",
     HERE + "Refuses": "cannot be made with lr .not today.",
+    HERE + "Exits": r"cannot be made with lr .sys.exit\('bye'\)",
+    HERE + "ExitsAtWork": r"cannot make a step .* .sys.exit\(3\)",
+    "torch.optim.Adam": "a class is given as module:Class: 'torch.optim:Adam'",
     HERE + "Tame": "gradients 4 times as large give updates that are no power of 4",
 }
 
@@ -187,3 +195,19 @@ def test_a_class_for_matrices_alone_serves_models_of_matrices():
 def test_decay_asked_of_a_class_without_any_is_refused():
     with pytest.raises(ParamsearchError, match=r"'torch.optim:Rprop' has no weight decay"):
         run(optimizer_entry("torch.optim:Rprop").make(TENSORS), decays=True)
+
+
+def test_a_class_may_take_lr_among_others():
+    name = HERE + "Loose"
+    assert degrees(name) == Degrees(k=1, j=0, decay=None, eps=False)
+    assert_close(run(optimizer_entry(name).make(TENSORS), decays=False), plain_run(name, False))
+
+
+class Hungry(ByNorm):
+    def step(self):
+        raise MemoryError
+
+
+def test_memory_that_runs_out_is_not_taken_for_a_fault_of_the_class():
+    with pytest.raises(MemoryError):
+        step_once(HERE + "Hungry", Hungry([torch.nn.Parameter(torch.ones(1))]))

@@ -10,15 +10,13 @@ from typing import NoReturn
 
 import typer
 
-from paramsearch.errors import ParamsearchError
+from paramsearch.errors import ParamsearchError, out_of_memory, said
 
 BAD_INPUT = 2
 INTERRUPTED = 130
 TERMINATED = 143
 
 _AGAIN = 0.01  # seconds until a signal whose exception was dropped is sent once more
-
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 class Terminated(KeyboardInterrupt):
@@ -54,9 +52,11 @@ def plain_failures() -> Generator[None, None, None]:
         where = f"{error.filename}: " if error.filename else ""
         _fail(f"{where}{error.strerror or error}")
     except RuntimeError as error:
-        if any(words in str(error).lower() for words in _OUT_OF_MEMORY):
+        if out_of_memory(error):
             _fail_of_memory()
         raise
+    except SystemExit as error:  # nothing of ours raises it: a model or an optimizer at work
+        _fail(f"code that was to be run ends the process by {said(error)}")
 
 
 @contextmanager

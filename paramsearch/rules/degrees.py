@@ -8,9 +8,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from paramsearch.errors import ParamsearchError, unknown_name
+from paramsearch.errors import ParamsearchError
 from paramsearch.rules.homogeneity import Trial, measured_degrees, measured_shift
-from paramsearch.rules.torch_class import construct, load_class, step_once, takes
+from paramsearch.rules.torch_class import construct, load_class, step_once, takes, unknown_optimizer
 
 Decay = Literal["coupled", "decoupled", "independent"]
 
@@ -108,7 +108,7 @@ def degrees(name: str) -> Degrees:
     if ":" in name:
         return _measured(name)
     if name not in DEGREES:
-        raise unknown_name("optimizer", name, DEGREES)
+        raise unknown_optimizer(name, DEGREES)
     return DEGREES[name]
 
 

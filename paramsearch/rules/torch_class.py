@@ -1,6 +1,5 @@
 """Optimizer classes by dotted name: found, checked, and made with the settings they take."""
 
-import importlib
 import inspect
 from collections.abc import Iterable
 from typing import Any, cast
@@ -8,7 +7,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from paramsearch.errors import ParamsearchError, said
+from paramsearch.catalog import load_attribute
+from paramsearch.errors import FAILURES, ParamsearchError, out_of_memory, said, unknown_name
 
 OptimizerClass = type[torch.optim.Optimizer]
 
@@ -30,19 +30,7 @@ def load_class(name: str) -> OptimizerClass:
         >>> load_class("torch.optim:RMSprop").__name__
         'RMSprop'
     """
-    module_name, _, class_name = name.partition(":")
-    try:
-        module = importlib.import_module(module_name)
-    except Exception as error:  # a module may fail in any way when it runs
-        raise ParamsearchError(
-            f"optimizer '{name}': module '{module_name}' cannot be imported ({said(error)}); "
-            "allowed: module:Class with a module on Python's path"
-        ) from error
-    found = getattr(module, class_name, None)
-    if found is None:
-        raise ParamsearchError(
-            f"optimizer '{name}': module '{module_name}' has no class '{class_name}'"
-        )
+    found = load_attribute("optimizer", name, "Class")
     if not (isinstance(found, type) and issubclass(found, torch.optim.Optimizer)):
         raise ParamsearchError(
             f"optimizer '{name}': received {found!r}; allowed: a subclass of torch.optim.Optimizer"
@@ -51,16 +39,32 @@ def load_class(name: str) -> OptimizerClass:
     return found
 
 
+def unknown_optimizer(name: str, known: Iterable[str]) -> ParamsearchError:
+    """Make the error for a name that is not in a table of optimizers.
+
+    Example:
+        >>> print(unknown_optimizer("torch.optim.Adam", ["adam"]))
+        unknown optimizer 'torch.optim.Adam'; a class is given as module:Class: 'torch.optim:Adam'
+    """
+    module, dot, attribute = name.rpartition(".")
+    if not (dot and module and attribute):
+        return unknown_name("optimizer", name, known)
+    return ParamsearchError(
+        f"unknown optimizer '{name}'; a class is given as module:Class: '{module}:{attribute}'"
+    )
+
+
 def takes(found: OptimizerClass, setting: str) -> bool:
-    """Say whether the constructor takes a setting as a number.
+    """Say whether the constructor takes a setting as a number; ``**others`` are taken to hold lr.
 
     Example:
         >>> takes(torch.optim.Adafactor, "lr"), takes(torch.optim.Adafactor, "eps")
         (True, False)
     """
-    parameter = inspect.signature(found.__init__).parameters.get(setting)
+    parameters = inspect.signature(found).parameters
+    parameter = parameters.get(setting)
     if parameter is None:
-        return False
+        return setting == "lr" and any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     required = parameter.default is inspect.Parameter.empty
     return required or isinstance(parameter.default, int | float | Tensor)
 
@@ -84,7 +88,9 @@ def construct(
     make = cast(Any, load_class(name))
     try:
         return make(groups, **settings)
-    except Exception as error:  # foreign code may refuse in any way
+    except FAILURES as error:  # foreign code may refuse in any way
+        if out_of_memory(error):
+            raise
         raise ParamsearchError(
             f"optimizer '{name}' cannot be made with {', '.join(settings)} ({said(error)})"
         ) from error
@@ -95,28 +101,34 @@ def step_once(name: str, optimizer: torch.optim.Optimizer) -> None:
 
     Raises:
         ParamsearchError: The step fails: it needs a closure, say, or sparse gradients.
+        RuntimeError: Memory runs out; or MemoryError.
     """
     try:
         optimizer.step()
-    except Exception as error:  # foreign code may fail in any way
+    except FAILURES as error:  # foreign code may fail in any way
+        if out_of_memory(error):
+            raise
         raise ParamsearchError(
             f"optimizer '{name}' cannot make a step from dense gradients alone ({said(error)})"
         ) from error
 
 
 def _check_arguments(name: str, found: OptimizerClass) -> None:
-    parameters = dict(inspect.signature(found.__init__).parameters)
-    _, _, *others = parameters.values()
+    parameters = inspect.signature(found).parameters
+    arguments = list(parameters.values())
+    by_place = [p for p in arguments if p.kind not in (p.KEYWORD_ONLY, p.VAR_KEYWORD)]
+    if not by_place:
+        raise ParamsearchError(f"optimizer '{name}' takes no parameters, which it would train")
     loose = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     needed = [
         p.name
-        for p in others
-        if p.default is inspect.Parameter.empty and p.kind not in loose and p.name != "lr"
+        for p in arguments
+        if p is not by_place[0] and p.default is p.empty and p.kind not in loose and p.name != "lr"
     ]
     if needed:
         raise ParamsearchError(
             f"optimizer '{name}' needs {', '.join(needed)}; allowed: classes that need no more "
             "than parameters and lr"
         )
-    if "lr" not in parameters:
+    if "lr" not in parameters and not any(p.kind is p.VAR_KEYWORD for p in arguments):
         raise ParamsearchError(f"optimizer '{name}' takes no lr, which a rule scales")

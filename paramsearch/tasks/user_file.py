@@ -8,7 +8,7 @@ from typing import Any, cast
 import torch
 
 from paramsearch.catalog import load_module
-from paramsearch.errors import ParamsearchError, said
+from paramsearch.errors import FAILURES, ParamsearchError, said
 from paramsearch.tasks.contract import check_task
 from paramsearch.tasks.spec import Value
 from paramsearch.tasks.task import Task
@@ -70,7 +70,7 @@ def make_task(
             return made
     except ParamsearchError as error:
         raise ParamsearchError(f"{name}: {error}") from error
-    except Exception as error:
+    except FAILURES as error:
         reason = f"{type(error).__name__}: {said(error)}"
         raise ParamsearchError(f"{name}: task(device, seed) fails: {reason}") from error
     raise ParamsearchError(

@@ -1,18 +1,14 @@
 """A model factory of the user's own, by dotted name: ``mypkg.model:build`` as an architecture."""
 
-import importlib
 import importlib.util
 import inspect
-import sys
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 
 from torch import nn
 
-from paramsearch.catalog import names
+from paramsearch.catalog import load_attribute, names, working_directory
 from paramsearch.errors import ParamsearchError, said
 from paramsearch.tracing.adapters.adapted import Adapted
 from paramsearch.tracing.options import Free, default_of
@@ -54,7 +50,7 @@ def is_factory(name: str) -> bool:
     named = all(part.isidentifier() for part in (function, *parts))
     if not (colon and named) or parts[-1] == "py" or module in names("architecture"):
         return False
-    with _here():
+    with working_directory():
         return len(parts) > 1 or importlib.util.find_spec(module) is not None
 
 
@@ -99,21 +95,7 @@ def _option(parameter: inspect.Parameter) -> object:
 
 
 def _load(name: str) -> Callable[..., nn.Module]:
-    module_name, _, function_name = name.partition(":")
-    try:
-        with _here():
-            importlib.invalidate_caches()
-            module = importlib.import_module(module_name)
-    except Exception as error:  # a module may fail in any way when it runs
-        raise ParamsearchError(
-            f"architecture '{name}': module '{module_name}' cannot be imported ({said(error)}); "
-            "allowed: module:function with a module in the working directory or on Python's path"
-        ) from error
-    found: object = getattr(module, function_name, None)
-    if found is None:
-        raise ParamsearchError(
-            f"architecture '{name}': module '{module_name}' has no function '{function_name}'"
-        )
+    found = load_attribute("architecture", name, "function")
     if not callable(found):
         raise ParamsearchError(
             f"architecture '{name}': received {found!r}; allowed: a function or class that makes "
@@ -137,16 +119,3 @@ def _signature(name: str, function: Callable[..., nn.Module]) -> Mapping[str, in
             "can be given by name"
         )
     return parameters
-
-
-@contextmanager
-def _here() -> Generator[None]:
-    """Look for modules in the working directory first; it stays at the end of the path."""
-    here = str(Path.cwd())
-    sys.path.insert(0, here)
-    try:
-        yield
-    finally:
-        sys.path.remove(here)
-        if here not in sys.path:
-            sys.path.append(here)  # for what the module imports later

@@ -9,7 +9,7 @@ import networkx as nx
 import torch
 from torch import Tensor, nn
 
-from paramsearch.errors import ParamsearchError, said, unknown_name
+from paramsearch.errors import FAILURES, ParamsearchError, said, unknown_name
 from paramsearch.scale import Scale
 from paramsearch.tasks.catalog import load_task
 from paramsearch.tasks.rebatched import batch_size
@@ -209,7 +209,7 @@ def _stage(arch: Arch, stage: str, run: Callable[[], Any]) -> Any:
     """Run the user's code; say whose it is and what it was doing when it fails."""
     try:
         return run()
-    except Exception as error:
+    except FAILURES as error:
         kind = "" if isinstance(error, ParamsearchError) else f"{type(error).__name__}: "
         place = "" if isinstance(error, ParamsearchError) else raised_at(error)
         reason = f"{kind}{said(error)}{f' (at {place})' if place else ''}"
@@ -240,7 +240,7 @@ def _shapes_doubled(arch: Arch, task: Task, scale: Scale, axis: str) -> Shapes:
     try:
         with torch.device("meta"):
             return shapes_of(arch.model(task.dims, doubled))
-    except Exception:  # the factory computes with values: build it for real
+    except FAILURES:  # the factory computes with values: build it for real
         return shapes_of(_build(arch, task, doubled))
 
 

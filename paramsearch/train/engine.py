@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import torch
 
-from paramsearch.errors import ParamsearchError
+from paramsearch.errors import ParamsearchError, out_of_memory
 from paramsearch.rules.neutral import neutral
 from paramsearch.rules.rule import Rule
 from paramsearch.train.arena import kept_memory
@@ -77,6 +77,7 @@ def cost_of(
     kinds = tuple(type(probe) for probe in probes)
     key = ("cost", recipe.optimizer, recipe.clip is None, kinds)
     if key not in workload.kept:
+        optimizer_entry(recipe.optimizer).make(workload.tensors)  # what it tries is not counted
         rule = neutral(recipe.optimizer, workload.ratios)
         short, looking = replace(recipe, steps=1), [AlwaysLooking(probe) for probe in probes]
 
@@ -207,7 +208,7 @@ class _Population:
         try:
             return self._train(members, compiled, on_step)
         except (MemoryError, RuntimeError) as error:
-            if not _out_of_memory(error):
+            if not out_of_memory(error):
                 raise
         # Outside of the handler, so that the frames of the error let go of the chunk's memory.
         on_steps(-made * len(members))
@@ -268,8 +269,3 @@ def _matmul_precision(precision: str) -> Generator[None, None, None]:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    kinds = (MemoryError, torch.OutOfMemoryError)
-    return isinstance(error, kinds) or "can't allocate memory" in str(error)

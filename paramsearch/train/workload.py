@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, replace_all_batch_norm_modules_
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from paramsearch.errors import ParamsearchError, brief
+from paramsearch.errors import FAILURES, ParamsearchError, brief
 from paramsearch.rules.draws import InitLaw, base_builds, base_init, law_for
 from paramsearch.scale import Scale, ratios
 from paramsearch.tasks.task import Batch, Task
@@ -170,7 +170,7 @@ def _backend(workload: Workload, name: str, asked: str) -> Backend:
     backend = LOOP if asked == "loop" else STACKED
     try:
         loss = attempt(backend)
-    except Exception as refused:
+    except FAILURES as refused:
         if asked == "stacked":
             raise ParamsearchError(
                 f"architecture '{name}' cannot be trained under torch.func.vmap; its step fails "
@@ -179,7 +179,7 @@ def _backend(workload: Workload, name: str, asked: str) -> Backend:
         backend = replace(LOOP, reason=_told(refused))
         try:
             loss = attempt(backend)
-        except Exception as error:
+        except FAILURES as error:
             raise ParamsearchError(
                 f"architecture '{name}' cannot be trained; its step fails with: {_told(error)}"
             ) from error

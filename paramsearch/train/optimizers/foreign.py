@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from paramsearch.rules.degrees import degrees
 from paramsearch.rules.torch_class import construct
@@ -23,7 +24,7 @@ def foreign(name: str) -> Callable[[Sequence[TensorInfo]], Optimizer]:
         name: ``module:Class``.
 
     Returns:
-        Tensors of a model -> the optimizer; it tries the class on small tensors of their kinds.
+        Tensors of a model -> the optimizer; it tries the class on tensors of their shapes.
 
     Raises:
         ParamsearchError: The class cannot be loaded, has no degrees, or cannot make a step; at
@@ -40,8 +41,8 @@ def foreign(name: str) -> Callable[[Sequence[TensorInfo]], Optimizer]:
     settings = _settings(name)
 
     def make(tensors: Sequence[TensorInfo]) -> Optimizer:
-        ndims = sorted({len(tensor.shape) for tensor in tensors}) or [1, 2]
-        return _optimizer(name, settings, find_way(name, settings, ndims))
+        shapes = dict.fromkeys(tensor.shape for tensor in tensors) or {(2,): None, (2, 2): None}
+        return _optimizer(name, settings, find_way(name, settings, tuple(shapes)))
 
     return make
 
@@ -78,4 +79,8 @@ def _optimizer(name: str, settings: tuple[str, ...], way: Way) -> Optimizer:
     ) -> tuple[Tensors, State]:
         return runs[0].update(grads, params, hyper), State({}, state.step + 1)
 
-    return Optimizer(init, update, pure=False, steady=False)
+    def keep(state: State, rows: Tensor) -> State:
+        runs[0].keep(rows)
+        return state
+
+    return Optimizer(init, update, pure=False, steady=False, keep=keep)

@@ -1,6 +1,6 @@
 """One run of a torch optimizer class over members laid side by side."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -9,6 +9,9 @@ from torch import Tensor, nn
 from paramsearch.errors import ParamsearchError
 from paramsearch.rules.torch_class import construct, step_once
 from paramsearch.train.optimizers.interface import Hyper, Tensors
+
+MOST = 64
+"""Members that share a parameter at most; on more, elementwise updates gain nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,21 +23,46 @@ class Way:
         linear: Updates are linear in lr, so it is 1 for the class and enters afterwards.
         held: Without weight decay updates do not depend on the parameter, so the class sees zero
             and its updates come out without rounding.
+        most: Largest number of members that share a parameter.
     """
 
     stacked: bool = True
     linear: bool = True
     held: bool = True
+    most: int = MOST
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Piece:
-    """A parameter of the class: some members of a tensor, and its param group."""
+    """A parameter of the class, which holds some members of a tensor.
+
+    Attributes:
+        name: Of the tensor.
+        param: The parameter.
+        shape: Its shape with members in front, also where it has but one and none in front.
+        members: Where its members lie among all.
+        places: Where they lie in it: all of it, until members leave.
+        group: Its param group.
+    """
 
     name: str
-    members: Tensor | int
     param: nn.Parameter
-    group: dict[str, Any]
+    shape: torch.Size
+    members: Tensor
+    places: Tensor
+    group: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def rows(self) -> Tensor:
+        """Give what it holds, members in front."""
+        return self.param.data.view(self.shape)
+
+    def lay(self, values: Tensor) -> Tensor:
+        """Lay values of all members out like the parameter, zero for those that left."""
+        own = values.index_select(0, self.members)
+        if own.shape != self.shape:
+            own = own.new_zeros(self.shape).index_copy_(0, self.places, own)
+        return own.view_as(self.param)
 
 
 class Run:
@@ -75,19 +103,37 @@ class Run:
             if held:
                 piece.param.data.zero_()
             else:
-                piece.param.data.copy_(params[piece.name][piece.members])
-            piece.param.grad = grads[piece.name][piece.members].clone()
+                piece.param.data.copy_(piece.lay(params[piece.name]))
+            piece.param.grad = piece.lay(grads[piece.name])
             if not self._way.linear:
                 piece.group["lr"] = _number(hyper.lr[piece.name][piece.members])
         for optimizer in self._optimizers:
             step_once(self._name, optimizer)
         updates = {name: torch.empty_like(param) for name, param in params.items()}
         for piece in self._pieces:
-            before = 0 if held else params[piece.name][piece.members]
-            updates[piece.name][piece.members] = piece.param.data - before
+            change = piece.rows.index_select(0, piece.places)
+            if not held:
+                change -= params[piece.name].index_select(0, piece.members)
+            updates[piece.name].index_copy_(0, piece.members, change)
         if self._way.linear:
             updates = {name: update.mul_(hyper.lr[name]) for name, update in updates.items()}
         return updates
+
+    def keep(self, rows: Tensor) -> None:
+        """Go on with some of the members; the others' places stay, but their gradients are zero.
+
+        Args:
+            rows: Their indices in increasing order, (kept,).
+        """
+        if not self._way.stacked:
+            self._optimizers = [self._optimizers[int(row)] for row in rows if self._optimizers]
+        for piece in self._pieces:
+            stays = torch.isin(piece.members, rows)
+            piece.places = piece.places[stays]
+            piece.members = torch.searchsorted(rows, piece.members[stays])
+            if not stays.any():
+                piece.param.grad = torch.zeros_like(piece.param)
+        self._pieces = [piece for piece in self._pieces if len(piece.members)]
 
     def _begin(self, params: Tensors, hyper: Hyper) -> None:
         members = len(next(iter(params.values())))
@@ -95,11 +141,12 @@ class Run:
         for name, param in params.items():
             for alike in self._alike(name, members, hyper):
                 where = torch.tensor(alike, device=param.device)
-                place: Tensor | int = where if self._way.stacked else alike[0]
+                values = param.index_select(0, where)
+                piece = nn.Parameter(values if self._way.stacked else values[0])
                 settings = self._values(name, alike[0], hyper)
-                piece = nn.Parameter(param[place].clone())
                 sets[0 if self._way.stacked else alike[0]].append({"params": [piece], **settings})
-                self._pieces.append(_Piece(name, place, piece, {}))
+                places = torch.arange(len(alike), device=param.device)
+                self._pieces.append(_Piece(name, piece, values.shape, where, places))
         lr = sets[0][0]["lr"]
         self._optimizers = [construct(self._name, groups, lr=lr) for groups in sets]
         groups = {
@@ -107,19 +154,19 @@ class Run:
             for optimizer in self._optimizers
             for group in optimizer.param_groups
         }
-        self._pieces = [
-            _Piece(p.name, p.members, p.param, groups[id(p.param)]) for p in self._pieces
-        ]
+        for piece in self._pieces:
+            piece.group = groups[id(piece.param)]
 
     def _alike(self, name: str, members: int, hyper: Hyper) -> list[list[int]]:
-        """Group the members that may share a parameter."""
+        """Part the members into those that share a parameter."""
         if not self._way.stacked:
             return [[member] for member in range(members)]
         found: dict[tuple[float, ...], list[int]] = {}
         for member in range(members):
             key = tuple(self._values(name, member, hyper).values())
             found.setdefault(key, []).append(member)
-        return list(found.values())
+        most = self._way.most
+        return [m[i : i + most] for m in found.values() for i in range(0, len(m), most)]
 
     def _values(self, name: str, member: int, hyper: Hyper) -> dict[str, float]:
         values = {key: _number(getattr(hyper, key)[name][member]) for key in self._settings}

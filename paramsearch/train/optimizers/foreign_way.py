@@ -1,6 +1,10 @@
-"""Which way members of a foreign optimizer may be laid out: tried on small tensors."""
+"""Which way members of a foreign optimizer may be laid out: tried on the shapes of the model."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import tee
+from math import prod
 from typing import Any
 
 import torch
@@ -8,8 +12,10 @@ from torch import Tensor, nn
 
 from paramsearch.errors import ParamsearchError
 from paramsearch.rules.torch_class import construct, step_once
-from paramsearch.train.optimizers.foreign_run import Run, Way
+from paramsearch.train.optimizers.foreign_run import MOST, Run, Way
 from paramsearch.train.optimizers.interface import Hyper, Tensors
+
+Shapes = tuple[tuple[int, ...], ...]
 
 WAYS = (Way(), Way(held=False), Way(linear=False), Way(linear=False, held=False))
 """From the fastest on; each is right for more classes than the one before."""
@@ -17,44 +23,114 @@ WAYS = (Way(), Way(held=False), Way(linear=False), Way(linear=False, held=False)
 ALONE = Way(stacked=False, linear=False, held=False)
 """Every member has a torch optimizer of its own: right for every class."""
 
-_STEPS = 24
-_LRS = (1.0, 1e-4, 1e-4, 0.03)
-_DECAYS = (0.1, 0.0, 0.1, 0.1)
-_EPS = (1e-8, 1e-8, 1e-4, 1e-8)
+TRIED_BYTES = 16 * 2**20
+"""Size of the parameters of the members tried at once, a tenth of what that takes at its peak."""
+
 _TOLERANCE = 1e-9
+_DOUBLE = 8  # bytes
 
 
-def find_way(name: str, settings: tuple[str, ...], ndims: Sequence[int]) -> Way:
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """Members that a way is tried on, in float64.
+
+    Attributes:
+        shapes: Of their tensors.
+        settings: lr, weight decay and eps of each kind of member.
+        members: How many; kinds take turns.
+        steps: Updates made.
+    """
+
+    shapes: Shapes
+    settings: tuple[tuple[float, float, float], ...]
+    members: int
+    steps: int
+
+    def order(self) -> Tensor:
+        """Give the kind of every member, (members,)."""
+        return torch.arange(self.members) % len(self.settings)
+
+    def params(self) -> Tensors:
+        """Give where each kind starts, (kinds, *shape)."""
+        return self._normals(torch.Generator().manual_seed(0))
+
+    def gradients(self) -> Iterable[Tensors]:
+        """Yield the gradients of each step.
+
+        Kinds in turn have gradients that keep their signs, that alternate and that are random;
+        each kind's are 10 times larger than the last one's.
+        """
+        generator = torch.Generator().manual_seed(1)
+        first = self._normals(generator)
+        for step in range(self.steps):
+            grads = self._normals(generator)
+            for t, grad in grads.items():
+                grad[0::3] = first[t][0::3]
+                grad[1::3] = first[t][1::3] * (-1) ** step
+                for kind in range(len(grad)):
+                    grad[kind] *= 10.0**kind
+            yield grads
+
+    def hyper(self, kinds: Tensor, decays: bool) -> Hyper:
+        """Give the settings of members of some kinds."""
+        lr, decay, eps = torch.tensor(self.settings, dtype=torch.float64)[kinds].unbind(1)
+        decay = self._columns(decay if decays else 0 * decay)
+        return Hyper(self._columns(lr), decay, self._columns(eps), decays)
+
+    def _columns(self, values: Tensor) -> Tensors:
+        """Give a column of values of members for every tensor."""
+        return {str(t): values.view(-1, *(1 for _ in s)) for t, s in enumerate(self.shapes)}
+
+    def _normals(self, generator: torch.Generator) -> Tensors:
+        return {
+            str(t): torch.randn(
+                len(self.settings), *shape, generator=generator, dtype=torch.float64
+            )
+            for t, shape in enumerate(self.shapes)
+        }
+
+
+_UNLIKE = ((1.0, 0.1, 1e-8),) * 2 + ((1e-4, 0.0, 1e-8),) * 2 + ((0.03, 0.1, 1e-4),) * 2
+_ALIKE = ((0.03, 0.1, 1e-8),) * 3
+
+
+@cache
+def find_way(name: str, settings: tuple[str, ...], shapes: Shapes) -> Way:
     """Find the fastest way that gives every member the updates of a plain run of its own.
 
-    Four members of unlike settings train on gradients that keep their signs, that alternate and
-    that are random, each 100 times larger than the last member's, in float64: 24 steps with weight
-    decay and 24 without.
+    Members of unlike settings make 24 steps on small tensors. Then, as a class may go about large
+    tensors in another way, members of like settings make 8 on the shapes of the model: one by
+    itself, two and as many as are ever put together share a parameter. All with weight decay and
+    without, in float64.
 
     Args:
         name: ``module:Class``.
         settings: Names of the settings that the class is given.
-        ndims: Numbers of dimensions of the model's tensors.
+        shapes: Those of the model's tensors, each once.
 
     Returns:
-        The first of ``WAYS`` that agrees to 1e-9, else ``ALONE``.
+        The first of ``WAYS`` that agrees to 1e-9, for as many members as were tried; else, and for
+        models too large for a trial of two members, ``ALONE``.
 
     Raises:
         ParamsearchError: The class cannot be made or cannot make a step on such tensors.
 
     Example:
-        >>> find_way("torch.optim:Adafactor", ("lr", "weight_decay"), [1, 2]).stacked
+        >>> find_way("torch.optim:Adafactor", ("lr", "weight_decay"), ((2,), (3, 2))).stacked
         False
     """
-    shapes = {f"w{ndim}": (2, 3, 2, 2)[:ndim] for ndim in ndims}
-    params, grads = _problem(shapes)
+    most = min(MOST, TRIED_BYTES // (_DOUBLE * sum(map(prod, shapes))))
+    if most < 2:
+        return ALONE
+    small = tuple(dict.fromkeys((2, 3, *(2 for _ in shape))[: len(shape)] for shape in shapes))
+    sizes = sorted({1, 2, most})
+    trials = [
+        _Trial(small, _UNLIKE, len(_UNLIKE), 24),
+        *(_Trial(shapes, _ALIKE[:n], n, 8) for n in sizes),
+    ]
     decays = (True, False) if "weight_decay" in settings else (False,)
-    wanted = {
-        decay: list(plain_updates(name, settings, params, grads, _hyper(params, decay)))
-        for decay in decays
-    }
-    for way in WAYS:
-        if all(_agrees(Run(name, settings, way), params, grads, d, wanted[d]) for d in decays):
+    for way in (replace(way, most=most) for way in WAYS):
+        if all(_agrees(name, settings, way, t, d) for t in trials for d in decays):
             return way
     return ALONE
 
@@ -89,49 +165,30 @@ def plain_updates(
         yield {t: torch.stack([tensors[t].detach() for tensors in own]) - before[t] for t in params}
 
 
-def _agrees(
-    run: Run, params: Tensors, grads: Sequence[Tensors], decays: bool, wanted: Sequence[Tensors]
-) -> bool:
-    params, hyper = dict(params), _hyper(params, decays)
-    for step, right in zip(grads, wanted, strict=True):
+def _agrees(name: str, settings: tuple[str, ...], way: Way, trial: _Trial, decays: bool) -> bool:
+    run, order, kinds = Run(name, settings, way), trial.order(), torch.arange(len(trial.settings))
+    start, hyper = trial.params(), trial.hyper(order, decays)
+    params = _taken(start, order)
+    ours, theirs = tee(trial.gradients())
+    plain = plain_updates(name, settings, start, theirs, trial.hyper(kinds, decays))
+    for grads, right in zip(ours, plain, strict=True):
+        wanted = _taken(right, order)
         try:
-            updates = run.update(step, params, hyper)
+            updates = run.update(_taken(grads, order), params, hyper)
         except ParamsearchError:  # it takes a member's tensors, but not several laid together
             return False
-        for t, update in updates.items():
-            smallest = 1e-12 * params[t].abs() + 1e-15
-            if not ((update - right[t]).abs() <= _TOLERANCE * right[t].abs() + smallest).all():
-                return False
-            params[t] = params[t] + right[t]
+        if not all(_close(updates[t], wanted[t], params[t]) for t in params):
+            return False
+        params = {t: p + wanted[t] for t, p in params.items()}
     return True
 
 
-def _problem(shapes: dict[str, tuple[int, ...]]) -> tuple[Tensors, list[Tensors]]:
-    generator = torch.Generator().manual_seed(0)
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
-    members = len(_LRS)
-    params = {t: normal(members, *shape) for t, shape in shapes.items()}
-    grads: list[Tensors] = []
-    first = {t: normal(members, *shape) for t, shape in shapes.items()}
-    for step in range(_STEPS):
-        signs = (1.0, -1.0 if step % 2 else 1.0)
-        gradients: Tensors = {}
-        for t, shape in shapes.items():
-            grad = normal(members, *shape)
-            grad[0], grad[1] = signs[0] * first[t][0], signs[1] * first[t][1]
-            size = 100.0 ** torch.arange(members, dtype=torch.float64)
-            gradients[t] = grad * size.view(-1, *(1 for _ in shape))
-        grads.append(gradients)
-    return params, grads
+def _close(found: Tensor, wanted: Tensor, param: Tensor) -> bool:
+    """Compare updates, to the size of the largest of each member's."""
+    largest = wanted.abs().view(len(wanted), -1).amax(1)
+    size = largest.view(-1, *(1 for _ in wanted.shape[1:]))
+    return bool(((found - wanted).abs() <= _TOLERANCE * size + 1e-12 * param.abs() + 1e-15).all())
 
 
-def _hyper(params: Tensors, decays: bool) -> Hyper:
-    def columns(values: tuple[float, ...]) -> Tensors:
-        column = torch.tensor(values, dtype=torch.float64)
-        return {t: column.view(-1, *(1 for _ in p.shape[1:])) for t, p in params.items()}
-
-    decay = _DECAYS if decays else (0.0,) * len(_DECAYS)
-    return Hyper(columns(_LRS), columns(decay), columns(_EPS), decays)
+def _taken(values: Tensors, order: Tensor) -> Tensors:
+    return {t: value[order] for t, value in values.items()}

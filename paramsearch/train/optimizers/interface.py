@@ -42,6 +42,21 @@ class State(NamedTuple):
     step: Tensor
 
 
+def kept(state: State, rows: Tensor) -> State:
+    """Give the state of some members, by their indices, where it says all.
+
+    Example:
+        >>> state = State({"first": {"w": torch.arange(3.0)}}, torch.ones(()))
+        >>> kept(state, torch.tensor([0, 2])).slots
+        {'first': {'w': tensor([0., 2.])}}
+    """
+    slots = {
+        slot: {name: value.index_select(0, rows) for name, value in values.items()}
+        for slot, values in state.slots.items()
+    }
+    return State(slots, state.step)
+
+
 def _alike(name: str) -> Hashable:
     """Tell no tensor from another."""
     del name
@@ -56,12 +71,14 @@ class Optimizer(NamedTuple):
         update: ``update(grads, state, params, hyper) -> (updates, state)``; called once per step;
             the caller adds the updates to the parameters. It may reuse the storage of the old
             state, which must not be used again, but never that of the gradients or parameters.
-        pure: Whether the state says all, so that members can be taken out between steps; False for
+        pure: Whether the state says all, so that tensors can be updated one by one; False for
             optimizers that keep a memory of their own.
         steady: Whether every update makes the same operations, whatever the values, so that it can
             be compiled or recorded.
         kind: Tensor name -> what it is to the optimizer: tensors of one shape and one kind are
             updated alike, so that one may stand for the other.
+        keep: ``keep(state, rows) -> state``; called between steps, when only the members of these
+            increasing indices go on.
     """
 
     init: Callable[[Tensors], State]
@@ -69,6 +86,7 @@ class Optimizer(NamedTuple):
     pure: bool = True
     steady: bool = True
     kind: Callable[[str], Hashable] = _alike
+    keep: Callable[[State, Tensor], State] = kept
 
 
 def zeros(params: Tensors) -> Tensors:

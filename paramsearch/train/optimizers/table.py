@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from paramsearch.errors import unknown_name
+from paramsearch.rules.torch_class import unknown_optimizer
 from paramsearch.tracing.tensor import TensorInfo
 from paramsearch.train.optimizers.adafactor import adafactor
 from paramsearch.train.optimizers.adam import BETAS, adam
@@ -75,5 +75,5 @@ def optimizer_entry(name: str) -> Entry:
     if ":" in name:
         return Entry(foreign(name), foreign_reference(name))
     if name not in OPTIMIZERS:
-        raise unknown_name("optimizer", name, OPTIMIZERS)
+        raise unknown_optimizer(name, OPTIMIZERS)
     return OPTIMIZERS[name]
