@@ -172,3 +172,14 @@ def test_the_pace_of_a_known_clock_is_found(monkeypatch):
         now[0] += true.seconds(members, steps)
 
     assert pace(run, 64, seconds=1e4) == true
+
+
+def test_what_the_first_run_of_a_size_does_once_is_not_timed(monkeypatch):
+    true, now, seen = Pace(1.0, 0.5, 0.25, 0.125), [0.0], set()
+    monkeypatch.setattr("time.perf_counter", lambda: now[0])
+
+    def run(members, steps):
+        now[0] += true.seconds(members, steps) + 1e3 * (members not in seen)  # as to build
+        seen.add(members)
+
+    assert pace(run, 64, 1e5) == true

@@ -50,7 +50,7 @@ def pace(run: Run, members: int, seconds: float) -> Pace:
     all are then as much longer as the samples were altogether.
 
     Args:
-        run: What is timed; it is called a few times more, to warm up.
+        run: What is timed; it is called a few times more, so that nothing done once is timed.
         members: Most members that train side by side; fewer are sampled where they take long.
         seconds: That the longest sample may take, and about half of all samples.
 
@@ -59,6 +59,7 @@ def pace(run: Run, members: int, seconds: float) -> Pace:
     """
     run(1, 1)
     many = _sample(run, members, seconds)
+    run(many, 1)  # the first as large as this may build and load the arena, and takes its memory
     took: dict[tuple[int, int], list[float]] = {(n, s): [] for n in (many, 1) for s in (_LONG, 1)}
     began = time.perf_counter()
     for _ in range(_ROUNDS):
