@@ -12,7 +12,7 @@ WIDTH = (ROOT / "spaces" / "width.yaml").read_text()
 TINY = """paramsearch: 1
 name: tiny
 fidelity:
-  ratios: [1, 2]
+  ratios: [1, 2, 4]
   steps: 8
   seeds: 1
   lr: {low: 0.0005, high: 0.5, step: 1, window: 1}
@@ -160,8 +160,11 @@ objective(
 )
 objective("type", changed(TINY, "8", "many"), "fidelity.steps: received 'many'; allowed: a valid")
 objective(
-    "ratios", changed(TINY, "[1, 2]", "[2, 4]"), "ratios must start at 1 and grow; received [2"
+    "ratios", changed(TINY, "[1, 2, 4]", "[2, 4]"), "ratios must start at 1 and grow; received [2"
 )
+FEW = "fidelity.ratios: exponents are slopes over scales: ... ratios that reach 4; received [1, "
+objective("two ratios", changed(TINY, "[1, 2, 4]", "[1, 2]"), FEW + "2]")
+objective("narrow ratios", changed(TINY, "[1, 2, 4]", "[1, 2, 3]"), FEW + "2, 3]")
 objective("empty grid", changed(TINY, "high: 0.5", "high: 0.0001"), "needs at least 3 values")
 objective("twice", TINY + "name: x\n", "key 'name' is given twice")
 objective("weight", TINY + "weights: {loss: -1}\n", "weights.loss: received -1; allowed: greater")

@@ -125,7 +125,7 @@ def test_the_command_line_takes_declared_axes():
 OBJECTIVE = """paramsearch: 1
 name: tiny
 fidelity:
-  ratios: [1, 2]
+  ratios: [1, 2, 4]
   steps: 4
   seeds: 1
   lr: {low: 0.0001, high: 0.5, step: 2, window: 2}
