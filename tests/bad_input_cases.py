@@ -66,7 +66,7 @@ def changed(text: str, *changes: str) -> str:
 
 def search(*words: str) -> list[str]:
     tiny = [] if "--objective" in words else ["--objective", "tiny.yaml"]
-    return ["search", "mlp", *tiny, "--budget", "4", "--no-solve", "--out", "out", *words]
+    return ["search", "mlp", *tiny, "--budget", "16", "--no-solve", "--out", "out", *words]
 
 
 def verify(*words: str, rule: str = "mup") -> list[str]:
@@ -252,6 +252,7 @@ case(
 case("budget", search("--budget", "0"), "budget: received '0'; allowed: a whole number of trials")
 case("budget unit", search("--budget", "5 weeks"), "budget: received '5 weeks'; allowed: a number")
 case("small budget", search("--budget", "9steps"), "9 member-steps, which are too few for one")
+case("tiny budget", search("--budget", "15"), "15 trials, which are too few for one generation of")
 case("short budget", search("--budget", "0.001s"), "too few for one generation of 16 candidates")
 case("held axis", verify("--with", "depht=8"), "--with: received axis 'depht'; allowed: depth")
 case("held size", verify("--with", "depth=big"), "--with takes AXIS=SIZE, as in depth=8; received")

@@ -76,7 +76,7 @@ def run(*words: str) -> dict:
 
 def searched(out: str, *words: str) -> dict:
     files = ["--objective", "./tiny.yaml", "--space", "./small.yaml"]
-    short = ["--axis", "width", "--set", "width=16", "--budget", "4", "--no-solve", "--out", out]
+    short = ["--axis", "width", "--set", "width=16", "--budget", "6", "--no-solve", "--out", out]
     return run("search", "./my_mlp.py", *files, *short, *words)
 
 

@@ -122,10 +122,10 @@ def test_a_program_is_told_the_size(axis, size):
 
 @pytest.fixture(scope="module", params=SIZES)
 def searched(request, tmp_path_factory):
-    """A search with four candidates along an axis of training: the axis, result and notes."""
+    """A search with nine candidates along an axis of training: the axis, result and notes."""
     folder, heard = tmp_path_factory.mktemp(request.param), []
     (folder / "tiny.yaml").write_text(TINY)
-    words = {"objective": str(folder / "tiny.yaml"), "budget": 4, "out": folder / "run"}
+    words = {"objective": str(folder / "tiny.yaml"), "budget": 9, "out": folder / "run"}
     found = paramsearch.search(
         "uv", axis=request.param, **SMALL, **words, compile=False, listen=heard.append
     )

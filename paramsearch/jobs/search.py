@@ -200,7 +200,7 @@ def search(
         reports.send(Progress("plan", 0, None, None))
         plan = spending(
             settings.allowance,
-            settings.together,
+            min(settings.together, encoding.points),
             lambda trials: forecast(settings, setting, encoding, len(seen), trials),
         )
         predicted = plan.predicted
