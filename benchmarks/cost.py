@@ -29,15 +29,15 @@ from paramsearch.score.objective import Objective
 from paramsearch.train.meter import Meter
 
 TRACK = {"lr": {"mode": "track"}}
-LONG = {"steps": 80, "ratios": [1, 2]}
-SHORT = {"steps": 16, "ratios": [1, 2], "sharpness": 4}
+LONG = {"steps": 80}
+SHORT = {"steps": 16, "sharpness": 4}
 CASES = {  # name: architecture, optimizer, budget, base width, changes of the objective
     "short": ("mlp", "adam", 16, 8, SHORT),
     "budget": ("mlp", "adam", 96, 8, SHORT),
     "steps": ("mlp", "adam", 16, 16, LONG),
-    "widths": ("mlp", "adam", 16, 32, {"ratios": [1, 2, 4]}),
+    "widths": ("mlp", "adam", 16, 16, {"ratios": [1, 2, 4, 8]}),
     "track": ("mlp", "adam", 16, 16, TRACK),
-    "sgd": ("mlp", "sgd", 32, 16, {"ratios": [1, 2]}),
+    "sgd": ("mlp", "sgd", 32, 8, {"ratios": [1, 2, 6]}),
     "resmlp": ("resmlp", "adam", 16, 16, SHORT),
 }
 KEYS = ("member_steps", "flops", "seconds", "memory")

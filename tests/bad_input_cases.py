@@ -12,7 +12,7 @@ WIDTH = (ROOT / "spaces" / "width.yaml").read_text()
 TINY = """paramsearch: 1
 name: tiny
 fidelity:
-  ratios: [1, 2]
+  ratios: [1, 2, 4]
   steps: 8
   seeds: 1
   lr: {low: 0.0005, high: 0.5, step: 1, window: 1}
@@ -66,7 +66,7 @@ def changed(text: str, *changes: str) -> str:
 
 def search(*words: str) -> list[str]:
     tiny = [] if "--objective" in words else ["--objective", "tiny.yaml"]
-    return ["search", "mlp", *tiny, "--budget", "4", "--no-solve", "--out", "out", *words]
+    return ["search", "mlp", *tiny, "--budget", "16", "--no-solve", "--out", "out", *words]
 
 
 def verify(*words: str, rule: str = "mup") -> list[str]:
@@ -161,8 +161,11 @@ objective(
 )
 objective("type", changed(TINY, "8", "many"), "fidelity.steps: received 'many'; allowed: a valid")
 objective(
-    "ratios", changed(TINY, "[1, 2]", "[2, 4]"), "ratios must start at 1 and grow; received [2"
+    "ratios", changed(TINY, "[1, 2, 4]", "[2, 4]"), "ratios must start at 1 and grow; received [2"
 )
+FEW = "fidelity.ratios: exponents are slopes over scales: ... ratios that reach 4; received [1, "
+objective("two ratios", changed(TINY, "[1, 2, 4]", "[1, 2]"), FEW + "2]")
+objective("narrow ratios", changed(TINY, "[1, 2, 4]", "[1, 2, 3]"), FEW + "2, 3]")
 objective("empty grid", changed(TINY, "high: 0.5", "high: 0.0001"), "needs at least 3 values")
 objective("twice", TINY + "name: x\n", "key 'name' is given twice")
 objective("weight", TINY + "weights: {loss: -1}\n", "weights.loss: received -1; allowed: greater")
@@ -250,6 +253,7 @@ case(
 case("budget", search("--budget", "0"), "budget: received '0'; allowed: a whole number of trials")
 case("budget unit", search("--budget", "5 weeks"), "budget: received '5 weeks'; allowed: a number")
 case("small budget", search("--budget", "9steps"), "9 member-steps, which are too few for one")
+case("tiny budget", search("--budget", "15"), "15 trials, which are too few for one generation of")
 case("short budget", search("--budget", "0.001s"), "too few for one generation of 16 candidates")
 case("held axis", verify("--with", "depht=8"), "--with: received axis 'depht'; allowed: depth")
 case("held size", verify("--with", "depth=big"), "--with takes AXIS=SIZE, as in depth=8; received")

@@ -74,7 +74,7 @@ groups:
 TINY = """paramsearch: 1
 name: tiny
 fidelity:
-  ratios: [1, 2]
+  ratios: [1, 2, 4]
   steps: 4
   seeds: 1
   lr: {low: 0.0025, high: 0.64, step: 1, window: 1}

@@ -24,7 +24,7 @@ CHANGES = {  # a norm before the readout, and another nonlinearity
 TINY = """paramsearch: 1
 name: tiny
 fidelity:
-  ratios: [1, 2]
+  ratios: [1, 2, 4]
   steps: 5
   seeds: 1
   lr: {low: 0.0005, high: 0.6, step: 2, window: 2}
@@ -76,7 +76,7 @@ def run(*words: str) -> dict:
 
 def searched(out: str, *words: str) -> dict:
     files = ["--objective", "./tiny.yaml", "--space", "./small.yaml"]
-    short = ["--axis", "width", "--budget", "4", "--no-solve", "--out", out]
+    short = ["--axis", "width", "--set", "width=16", "--budget", "6", "--no-solve", "--out", out]
     return run("search", "./my_mlp.py", *files, *short, *words)
 
 

@@ -65,6 +65,20 @@ def test_a_budget_becomes_candidates(budget, trials):
     assert spending(Budget.read(budget), 16, linear).trials == trials
 
 
+@pytest.mark.parametrize("budget", ["7", "1079steps", "12s"])
+def test_a_budget_holds_one_generation(budget):
+    with pytest.raises(ParamsearchError, match="too few for one generation of 8 candidates"):
+        spending(Budget.read(budget), 8, linear)
+
+
+def test_a_generation_is_no_larger_than_the_grid(tmp_path, monkeypatch):
+    without_training(monkeypatch)
+    asked = {"space": "batch", "axis": "batch", "out": tmp_path / "run"}  # nine rules
+    with pytest.raises(ParamsearchError, match=r"8 trials, .* generation of 9 candidates; allowed"):
+        search("mlp", budget=8, **asked)
+    assert len(search("mlp", budget=9, **asked).summary["candidates"]) <= 9
+
+
 def test_time_cannot_be_foreseen_for_a_program():
     with pytest.raises(ParamsearchError, match="time of a program's runs cannot be foreseen"):
         spending(Budget.read("60s"), 16, lambda trials: Prediction(1, 1, 1, 1))
@@ -83,7 +97,7 @@ def test_a_search_keeps_to_its_member_steps(tmp_path, monkeypatch):
 
 def test_a_suggestion_is_tried_right_after_the_start(tmp_path, monkeypatch):
     without_training(monkeypatch)
-    found = search("mlp", axis="width", budget=4, suggest=["mup"], solve=False, out=tmp_path / "r")
+    found = search("mlp", axis="width", budget=16, suggest=["mup"], solve=False, out=tmp_path / "r")
     scores = [candidate["score"] for candidate in found.summary["candidates"]]
     assert scores[1] == min(scores)
     assert "--suggest mup" in found.summary["command"]

@@ -65,7 +65,7 @@ def test_a_whole_search_and_its_verification(searched):
     assert summary["program"] == COMMAND and "--command-timeout" not in summary["command"]
     hidden = next(group for group in summary["groups"] if group["name"] == "hidden")
     assert hidden["lr"]["width"]["value"] == -1
-    ended = run("verify", folder, "--scales", "128", "--baselines", "sp", "--jobs", 2, "--json")
+    ended = run("verify", folder, "--scales", "256", "--baselines", "sp", "--jobs", 2, "--json")
     assert ended.exit_code == 0, ended.stderr
     assert json.loads(ended.stdout)["program"] == COMMAND
 
@@ -136,9 +136,9 @@ def test_the_documented_program_trains():
 def test_a_search_with_the_documented_program(monkeypatch):
     Path("train.py").write_text(documented())
     Path("space.yaml").write_text(SPACE.replace("step: 0.5", "step: 1"))
-    Path("tiny.yaml").write_text(
-        TINY.replace("0.0025, high: 0.64, step: 1", "0.01, high: 0.64, step: 2")
-    )
+    few = "0.01, high: 0.64, step: 3, window: 1, mode: center"
+    text = TINY.replace("0.0025, high: 0.64, step: 1, window: 1", few)
+    Path("tiny.yaml").write_text(text.replace("lr_collapse: 1", "lr_collapse: 0"))
     monkeypatch.setattr(evaluating, "BASE_SEEDS", 1)
     few = partial(search_job.SearchSettings, polish_seeds=1)
     monkeypatch.setattr(search_job, "SearchSettings", few)

@@ -125,7 +125,7 @@ def test_the_command_line_takes_declared_axes():
 OBJECTIVE = """paramsearch: 1
 name: tiny
 fidelity:
-  ratios: [1, 2]
+  ratios: [1, 2, 4]
   steps: 4
   seeds: 1
   lr: {low: 0.0001, high: 0.5, step: 2, window: 2}
@@ -136,8 +136,8 @@ weights: {loss: 1, lr_collapse: 1, sharpness_collapse: 0, probe_slopes: 0}
 @pytest.mark.slow
 def test_a_search_and_its_verification_keep_the_declaration(folder):
     (folder / "tiny.yaml").write_text(OBJECTIVE)
-    asked = {"axis": "width=hidden+inner", "objective": "./tiny.yaml", "budget": 2}
-    result = search(NAME, out="run", solve=False, **asked)
+    asked = {"axis": "width=hidden+inner", "objective": "./tiny.yaml", "budget": 16}
+    result = search(NAME, out="run", solve=False, space="lr-only", **asked)
     assert "--axis width" in result.rule.source
     assert "--set axis:width=hidden+inner" in result.rule.source
     found = verify("run", [32], seeds=1, dense=True, allow_searched=True)

@@ -61,7 +61,7 @@ def test_a_command_trains_along_every_axis(tmp_path, monkeypatch):
     without_training(monkeypatch)
     asked = {
         "axis": "width,depth",
-        "budget": 4,
+        "budget": 16,
         "command": "python a.py {rule} {lr} {width} {depth}",
     }
     search("resmlp", **asked, out=tmp_path)

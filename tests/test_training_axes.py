@@ -30,7 +30,7 @@ TINY = """
 paramsearch: 1
 name: tiny
 fidelity:
-  ratios: [1, 2]
+  ratios: [1, 2, 4]
   steps: 8
   seeds: 1
   lr: {low: 0.0005, high: 2.0, step: 2.0, window: 2}
@@ -122,10 +122,10 @@ def test_a_program_is_told_the_size(axis, size):
 
 @pytest.fixture(scope="module", params=SIZES)
 def searched(request, tmp_path_factory):
-    """A search with four candidates along an axis of training: the axis, result and notes."""
+    """A search with nine candidates along an axis of training: the axis, result and notes."""
     folder, heard = tmp_path_factory.mktemp(request.param), []
     (folder / "tiny.yaml").write_text(TINY)
-    words = {"objective": str(folder / "tiny.yaml"), "budget": 4, "out": folder / "run"}
+    words = {"objective": str(folder / "tiny.yaml"), "budget": 9, "out": folder / "run"}
     found = paramsearch.search(
         "uv", axis=request.param, **SMALL, **words, compile=False, listen=heard.append
     )
@@ -142,14 +142,14 @@ def test_a_search_finds_exponents_of_the_learning_rate(searched):
 def test_longer_runs_are_counted_as_what_they_take(searched):
     axis, found, _ = searched
     (session,) = found.timing["sessions"]
-    start = BASE_SEEDS * 3 * 8 * {"batch": 1, "steps": 2}[axis]  # the reference at ratio 2
+    start = BASE_SEEDS * 3 * 8 * {"batch": 2, "steps": 6}[axis]  # references at ratios 2, 4
     assert found.summary["member_steps"] == session["member_steps"] - start
     assert found.summary["predicted"]["member_steps"] < 4 * session["member_steps"]
 
 
 def test_a_rule_is_verified_along_the_axis(searched):
     axis, found, _ = searched
-    held_out = {"batch": 32, "steps": 48}[axis]
+    held_out = {"batch": 64, "steps": 48}[axis]
     proof = paramsearch.verify(found.folder, [held_out], baselines=[], seeds=1)
     (curves,) = proof.certificate["rules"].values()
     assert proof.certificate["base_scale"] == {"batch": 8, "steps": 8}[axis]

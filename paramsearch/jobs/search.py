@@ -17,7 +17,7 @@ from paramsearch.discovery.ledger import Ledger
 from paramsearch.discovery.nearest import published_rules
 from paramsearch.discovery.progress import Listener, Progress, Watch, silent
 from paramsearch.discovery.settings import SearchSettings, free_folder, latest_folder
-from paramsearch.discovery.solver.solve import enough
+from paramsearch.discovery.solver.solve import check_ratios
 from paramsearch.discovery.store import Store
 from paramsearch.discovery.summary import failures, summarize
 from paramsearch.jobs.announce import announce, forecast, work_of
@@ -119,9 +119,9 @@ def search(
         The rule, with its evidence and the folder that holds it.
 
     Raises:
-        ParamsearchError: A name does not exist, a file is malformed, parts do not fit, a
-            suggestion lies outside the space, the budget is too small, or the folder cannot be
-            used.
+        ParamsearchError: A name does not exist, a file is malformed, parts do not fit, the
+            objective's ratios are too few, a suggestion lies outside the space, the budget is too
+            small, or the folder cannot be used.
         Stopped: On Ctrl-C, a ``KeyboardInterrupt``; the run can be continued.
 
     Example:
@@ -154,7 +154,8 @@ def search(
     goal = Objective.load(objective)
     model = check_axis(model, axis, task or model.task, goal.fidelity.steps)
     check_seed(seed)
-    with from_file(objective, about="objective"):
+    with from_file(objective):
+        check_ratios(goal.fidelity.ratios, "fidelity.ratios")
         check_scored(model, axis, goal)
     settings = SearchSettings(
         arch=arch if isinstance(arch, str) else arch.name,
@@ -170,7 +171,7 @@ def search(
         blind=blind,
         sampler=sampler,
         patience=patience,
-        solve=solve and not _unsolved(goal),
+        solve=solve and goal.weights.probe_slopes > 0,
         options=tuple(f"{name}={value}" for name, value in options.items()),
         backend=backend,
         precision=precision,
@@ -187,7 +188,7 @@ def search(
     setting, traced, encoding = prepare(settings, model, program)
     reports = Reports(listen, goal.fidelity.steps)
     if solve and not settings.solve:
-        reports.note(f"no solver: objective '{objective}' {_unsolved(goal)}")
+        reports.note(f"no solver: objective '{objective}' does not weigh its probe_slopes")
     start = encoding.rule(encoding.start_indices, "start")
     evaluator = Evaluator(
         setting, Watch(reports.steps, reports.note), start, work_of(settings, setting, encoding)
@@ -200,7 +201,7 @@ def search(
         reports.send(Progress("plan", 0, None, None))
         plan = spending(
             settings.allowance,
-            settings.together,
+            min(settings.together, encoding.points),
             lambda trials: forecast(settings, setting, encoding, len(seen), trials),
         )
         predicted = plan.predicted
@@ -231,14 +232,6 @@ def search(
         timing = {"sessions": store.get("sessions")}
         write_results(folder, summary, rule, timing)
     return SearchResult(rule, summary["groups"], folder, summary, timing)
-
-
-def _unsolved(goal: Objective) -> str:
-    """Say why an objective leaves nothing to the solver; empty where it does."""
-    if not goal.weights.probe_slopes:
-        return "does not weigh its probe_slopes"
-    ratios = goal.fidelity.ratios
-    return "" if enough(ratios) else f"has ratios {list(ratios)}, too few to tell exponents"
 
 
 @contextmanager

@@ -39,12 +39,12 @@ def spending(budget: Budget, generation: int, forecast: Forecast) -> Spending:
 
     Args:
         budget: What may be spent.
-        generation: Candidates proposed at a time.
+        generation: Candidates proposed at a time, of those that there are.
         forecast: Predicts the search for a number of candidates.
 
     Raises:
-        ParamsearchError: One generation and what every search trains take more than there is, or
-            time is to be spent on a user's program, which cannot be foreseen.
+        ParamsearchError: One generation, with what every search trains, takes more than there is,
+            or time is to be spent on a user's program, which cannot be foreseen.
 
     Example:
         >>> def forecast(trials):
@@ -57,16 +57,20 @@ def spending(budget: Budget, generation: int, forecast: Forecast) -> Spending:
 for one generation of 16 candidates: with all that a search trains besides it takes about \
 1.2e3 member-steps
     """
+    few = f"which are too few for one generation of {generation} candidates"
     if budget.unit == "trials":
         trials = int(budget.amount)
+        if trials < generation:
+            raise ParamsearchError(
+                f"budget: received {trials} trials, {few}; allowed: at least that many"
+            )
         return Spending(trials, 0.0, 0.0, forecast(trials))
     first, second = forecast(generation), forecast(2 * generation)
     one, two = _in(budget, first), _in(budget, second)
     if one > budget.amount:
         raise ParamsearchError(
-            f"budget: received {_told(budget, budget.amount)}, which are too few for one "
-            f"generation of {generation} candidates: with all that a search trains besides it "
-            f"takes about {_told(budget, one)}"
+            f"budget: received {_told(budget, budget.amount)}, {few}: with all that a search "
+            f"trains besides it takes about {_told(budget, one)}"
         )
     each = max(two - one, 1e-9)
     trials = generation * (1 + int((budget.amount - one) / each))

@@ -1,5 +1,6 @@
 """A space laid over a model: free exponents in a row, and the way from values to rules and back."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -87,6 +88,11 @@ class Encoding:
     def start_indices(self) -> list[int]:
         """Give the grid indices at which a blind search starts."""
         return [variable.nearest(variable.start) for variable in self.variables]
+
+    @property
+    def points(self) -> int:
+        """Count the rules on the grid."""
+        return math.prod(len(variable.values) for variable in self.variables)
 
     def along(self, axis: str) -> "Encoding":
         """Give what is free and what is fixed along one axis, the others left aside.

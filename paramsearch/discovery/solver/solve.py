@@ -67,21 +67,12 @@ class Solution:
         return tuple(round(value, 2) + 0.0 for value in self.bend.values)
 
 
-def enough(ratios: Sequence[int]) -> bool:
-    """Say whether exponents can be told from scales: three at least, over a factor of 4.
-
-    Example:
-        >>> enough([1, 2]), enough([1, 2, 4])
-        (False, True)
-    """
-    return len(ratios) >= SCALES and max(ratios) >= SPAN * min(ratios)
-
-
-def check_ratios(ratios: Sequence[int]) -> tuple[int, ...]:
+def check_ratios(ratios: Sequence[int], key: str = "ratios") -> tuple[int, ...]:
     """Check that exponents can be told from scales.
 
     Args:
         ratios: Scales relative to the base.
+        key: Where the user states them.
 
     Raises:
         ParamsearchError: Fewer than three, a span under 4, or not increasing from 1.
@@ -93,12 +84,12 @@ def check_ratios(ratios: Sequence[int]) -> tuple[int, ...]:
     found = tuple(ratios)
     growing = all(a < b for a, b in pairwise(found))
     if found[:1] != (1,) or not growing:
-        raise ParamsearchError(f"ratios must start at 1 and grow; received {list(found)}")
-    if not enough(found):
+        raise ParamsearchError(f"{key} must start at 1 and grow; received {list(found)}")
+    if len(found) < SCALES or found[-1] < SPAN:
         raise ParamsearchError(
-            "exponents are slopes over scales: two points always lie on a line, and over less than "
-            f"a factor of {SPAN} noise and finite size bend it; allowed: at least {SCALES} ratios "
-            f"that reach {SPAN}; received {list(found)}"
+            f"{key}: exponents are slopes over scales: two points always lie on a line, and over "
+            f"less than a factor of {SPAN} noise and finite size bend it; allowed: at least "
+            f"{SCALES} ratios that reach {SPAN}; received {list(found)}"
         )
     return found
 
