@@ -106,11 +106,12 @@ DIVERGED = {"print('{\"loss\": NaN}')": 0, "print('{\"losses\": [2, null]}')": 0
 
 
 @pytest.mark.parametrize("does", DIVERGED)
-def test_a_loss_that_is_not_finite_is_told_and_has_diverged_not_failed(does):
+def test_a_loss_that_is_not_finite_is_told_and_recorded_as_failed(does):
     notes = []
     found = ran(failing(does), members=[Member(0, lr, 3) for lr in (0.01, 0.02)], notes=notes)
-    assert found.survived.tolist() == [1, DIVERGED[does]] and not found.failures
-    assert len(notes) == 1 and notes[0].endswith("seed=3); such runs count as diverged")
+    assert found.survived.tolist() == [1, DIVERGED[does]]
+    assert found.failures == {1: "printed a loss that is not a finite number"}
+    assert len(notes) == 1 and notes[0].endswith("seed=3); such runs count as failed")
     assert "the command printed a loss that is not a finite number (at width" in notes[0]
 
 

@@ -18,8 +18,8 @@ class Outcome:
         survived: Share of the steps made before the loss became non-finite, (members,); 1 for
             members that did not diverge.
         probes: Everything the probes measured; the member dimension comes first.
-        failures: Index of a member that gave no losses at all -> why, in words. Only a user's
-            program fails; a member that diverged has not.
+        failures: Index of a member whose losses are missing or not finite -> why, in words; of a
+            user's program alone.
     """
 
     losses: Tensor

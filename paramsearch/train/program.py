@@ -29,7 +29,7 @@ class Record:
 
     Attributes:
         worked: Whether any of them gave losses, finite or not.
-        failures: What the others did instead, in words.
+        failures: Of those that gave none, or some that are not finite, in words.
         told: What the user was told about, without the numbers in it.
     """
 
@@ -77,7 +77,7 @@ def run_program(
         members: The runs to make, at least one.
         steps: What stands for ``{steps}``.
         on_steps: Called with the number of member-steps just made.
-        on_note: Told in a sentence what fails or diverges, once for every kind of failure.
+        on_note: Told in a sentence what fails, once for every kind of failure.
 
     Returns:
         The losses that each member printed, the last one repeated up to the longest list; ``final``
@@ -99,18 +99,16 @@ def run_program(
 
         def on_end(index: int, ended: Ended) -> None:
             losses, failure = _judged(ended, folder)
-            if failure:
+            program.record.worked |= not failure
+            if failure := failure or _NOT_FINITE * (not all(map(math.isfinite, losses))):
                 failures[index] = failure
-                _tell(program, failure, members[index], "failed", on_note)
-            elif not all(map(math.isfinite, losses)):
-                _tell(program, _NOT_FINITE, members[index], "diverged", on_note)
+                _tell(program, failure, members[index], on_note)
             found.append(outcome(torch.tensor([losses], dtype=torch.float64), {}))
             shutil.rmtree(calls[index].folder, ignore_errors=True)
             on_steps(steps)
 
         run_all(calls, program.command.jobs, program.command.timeout, on_end)
     record = program.record
-    record.worked |= len(failures) < len(members)
     record.failures += failures.values()
     if not record.worked:
         raise ParamsearchError(
@@ -159,15 +157,13 @@ def _judged(ended: Ended, folder: Path) -> tuple[list[float], str]:
         return [math.nan], str(error)
 
 
-def _tell(
-    program: Program, what: str, member: Member, counts: str, on_note: Callable[[str], None]
-) -> None:
-    """Tell what a run did that was not told yet; numbers in it may differ."""
-    kind = re.sub(r"[\d.]+", "", what)
+def _tell(program: Program, failure: str, member: Member, on_note: Callable[[str], None]) -> None:
+    """Tell about a failure that was not told about yet; numbers in it may differ."""
+    kind = re.sub(r"[\d.]+", "", failure)
     if kind not in program.record.told:
         program.record.told.add(kind)
         where = f"{program.place}, lr={member.lr:.3g}, seed={member.seed}"
-        on_note(f"the command {what} (at {where}); such runs count as {counts}")
+        on_note(f"the command {failure} (at {where}); such runs count as failed")
 
 
 def _padded(parts: Sequence[Outcome], failures: Mapping[int, str]) -> Outcome:

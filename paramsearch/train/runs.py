@@ -15,7 +15,7 @@ class Runs:
 
     Attributes:
         made: All of them.
-        failed: Those of a user's program that gave no losses; what diverged has not failed.
+        failed: Those of a user's program that gave no losses, or some that are not finite.
         failure: What the first of these did instead, in words; "" where none failed.
     """
 
