@@ -13,6 +13,7 @@ from paramsearch.discovery.evaluate import Evaluator
 from paramsearch.discovery.evaluation import Evaluation
 from paramsearch.discovery.ledger import Ledger
 from paramsearch.discovery.plan import at_most, expected
+from paramsearch.discovery.polish import LOOKS
 from paramsearch.discovery.progress import silent
 from paramsearch.discovery.rounds import Round, plan_of
 from paramsearch.discovery.settings import SearchSettings
@@ -149,7 +150,8 @@ def test_without_the_solver_more_is_expected_after_the_sampler():
 
 def test_the_grid_bounds_what_a_search_can_train():
     plan = at_most(settings(solve=False), PLAIN, [2, 3], 0, 99)
-    assert plan.trials == 4 * 6  # of the sampler, the polish, the climb by loss, and the decision
+    # Of the sampler, the polish, the climb by loss, the decision, and what confirms climbs.
+    assert plan.trials == 4 * 6 + LOOKS * 5
 
 
 def test_the_solver_is_counted_only_where_it_runs(monkeypatch):
@@ -159,6 +161,14 @@ def test_the_solver_is_counted_only_where_it_runs(monkeypatch):
         for solve in (True, False)
     }
     assert made[True] > 1.01 * made[False]
+
+
+@pytest.mark.parametrize("solve", [True, False])
+def test_what_confirms_the_end_of_a_climb_is_counted(solve):
+    plans = [how(settings(solve=solve), PLAIN, COUNTS, 0, 96) for how in (expected, at_most)]
+    rounds = [r for plan in plans for r in plan.rounds if r.why == "confirm"]
+    assert [r.seeds for r in rounds] == [settings().polish_seeds] * 2
+    assert all(r.rules * r.times > 0 for r in rounds)
 
 
 def test_behind_the_solver_the_sampler_is_expected_to_stop_when_patience_ends():

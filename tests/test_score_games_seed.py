@@ -8,6 +8,7 @@ from paramsearch.discovery.ledger import Ledger
 from paramsearch.discovery.progress import silent
 from paramsearch.discovery.settings import SearchSettings
 from paramsearch.discovery.store import Store
+from paramsearch.rules.rule import Rule
 from paramsearch.rules.space import Space
 from paramsearch.tracing.trace import trace
 
@@ -19,10 +20,10 @@ BONUS = 100.0
 class LuckySeeds(FakeEvaluator):
     """As the fake, but one rule far from the best shines on some seeds."""
 
-    lucky_on = frozenset()
+    lucky_on, lucky = frozenset(), LUCKY
 
     def _evaluation(self, rule, seeds):
-        bonus = BONUS if rule.groups == LUCKY.canonical().groups else 0.0
+        bonus = BONUS if rule.groups == self.lucky.canonical().groups else 0.0
         return with_bonus(
             super()._evaluation(rule, seeds), [bonus * (s in self.lucky_on) for s in seeds]
         )
@@ -34,15 +35,15 @@ def with_bonus(evaluation, bonus):
     return type(evaluation).from_json(made)
 
 
-def search(tmp_path, lucky_on, **asked):
-    """Search and recommend; the lucky rule is suggested to the sampler."""
+def search(tmp_path, lucky_on, lucky=LUCKY, suggested=LUCKY, **asked):
+    """Search and recommend; the lucky rule, or another, is suggested to the sampler."""
     about = ("mlp", "width", "adam", "digits", "width", "transfer")
     settings = SearchSettings(*about, **{"budget": 24, "generation": 8, "polish_rounds": 1} | asked)
     evaluator, store = LuckySeeds(), Store(tmp_path / "trials.db")
-    evaluator.lucky_on = frozenset(lucky_on(settings))
-    suggested = [tuple(ENCODING.indices(LUCKY))]
+    evaluator.lucky_on, evaluator.lucky = frozenset(lucky_on(settings)), lucky
+    first = [tuple(ENCODING.indices(suggested))]
     ledger = Ledger(evaluator, store)
-    found = Driver(settings, ENCODING, ledger, {}, silent, suggested=suggested).run()
+    found = Driver(settings, ENCODING, ledger, {}, silent, suggested=first).run()
     store.close()
     return found
 
@@ -69,6 +70,23 @@ def test_what_shines_on_all_seeds_is_recommended(tmp_path):
 
     found = search(tmp_path, every)
     assert found.best.point == tuple(ENCODING.indices(LUCKY))
+
+
+BEST = tuple(ENCODING.indices(Rule.load("mup")))
+BESIDE = (*BEST[:-1], BEST[-1] + 1)
+
+
+@pytest.mark.parametrize("confirming", [False, True])
+def test_without_the_solver_a_neighbour_must_shine_on_fresh_seeds_too(tmp_path, confirming):
+    """One that shines on the seeds of the climb is climbed to from the best that was suggested."""
+
+    def lucky_on(asked):
+        unseen = (seed for number in (0, 1) for seed in asked.confirming_seeds(number))
+        return [*asked.final_seeds(), *(unseen if confirming else ())]
+
+    lucky, best = ENCODING.rule(BESIDE, "lucky"), ENCODING.rule(BEST, "best")
+    found = search(tmp_path, lucky_on, lucky, best, solve=False)
+    assert found.best.point == (BESIDE if confirming else BEST)
 
 
 def first_fresh():

@@ -91,7 +91,7 @@ class Driver:
         counts, start = self._counts, tuple(self._encoding.start_indices)
         box = intervals(self._measure, counts, point)
         for _ in range(RESTARTS):
-            if box.better is None or (again := self._climbed([box.better])) == point:
+            if box.better is None or (again := self._climbed([box.better], point)) == point:
                 break
             point = again
             box = intervals(self._measure, counts, point)
@@ -138,14 +138,18 @@ class Driver:
         start = tuple(self._encoding.start_indices)
         return self._climbed([*reached, *finalists[:FINALISTS], start]), steps
 
-    def _climbed(self, starts: Sequence[Point]) -> Point:
-        """Climb, and go back to the solver's simple rule where the end is only as good."""
+    def _climbed(self, starts: Sequence[Point], before: Point | None = None) -> Point:
+        """Climb, and go back where the end is only as good: to the solver's simple rule.
+
+        Without the solver, that is to where the climb began, or to what was the best before it.
+        """
         rounds = self._settings.polish_rounds
         distinct = list(dict.fromkeys(starts))
-        point, _ = climb(self._measure, self._counts, distinct, rounds, self._weight)
-        if self._simple is None:
+        begun, point = climb(self._measure, self._counts, distinct, rounds, self._weight)
+        back = self._simple if self._settings.solve else before or begun
+        if back is None:
             return point
-        return confirmed(self._measure, self._measures.confirming, point, self._simple)
+        return confirmed(self._measure, self._measures.confirming, point, back)
 
     def _answer(self, best: Point, start: Point, steps: Sequence[Step]) -> Answer:
         """Look for lower losses, and choose between them and the best score."""

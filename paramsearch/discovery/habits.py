@@ -10,6 +10,7 @@ class Habits:
     Attributes:
         passed: Share of the candidates of a stage that go on to the next.
         moves: Rounds that the climb measures, for each exponent.
+        walked: Rounds of fresh seeds on which its end is held against the rule before.
         hopeful: Share of the points of the polish that look better than the best at a stage.
         tied: Rounds that intervals measure beyond the climb.
         snapped: Points for each exponent that are measured wholly for simple fractions.
@@ -19,6 +20,7 @@ class Habits:
 
     passed: float
     moves: float
+    walked: float
     hopeful: float
     tied: float
     snapped: float
@@ -29,6 +31,7 @@ class Habits:
 BEHIND_SOLVER = Habits(
     passed=0.2,  # one of 48 (uv) to half, the most (over depth)
     moves=0.19,  # 1.0 to 2.0 rounds with seven
+    walked=0.3,  # in two of six searches it ends elsewhere than the solver
     hopeful=0.1,  # 0 to 0.2
     tied=0.7,  # 0 to 3.6 (convnet)
     snapped=0.1,
@@ -40,6 +43,7 @@ BEHIND_SOLVER = Habits(
 COLD = Habits(
     passed=0.5,  # 0.06 to 0.5
     moves=0.5,  # 0.3 to 0.8, most where many have to move
+    walked=1.4,  # 1.0 to 2.5 in four searches: it always ended elsewhere than it began
     hopeful=0.13,  # 0.09 to 0.16
     tied=1.9,  # 1.3 to 3.2
     snapped=0.7,  # 0.3 to 1.1

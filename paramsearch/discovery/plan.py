@@ -27,9 +27,6 @@ from paramsearch.score.objective import Objective
 SOLVED = (1.5, 4.0)
 """Jacobians and steps of the solver: 1 or 2, and 2 to 6."""
 
-WALKED = 0.3
-"""Share of the searches in which the climb ends elsewhere than the solver: two of six."""
-
 PARTED = 0.7
 """Share of the searches in which the front has two ends, so that rules are trained longer."""
 
@@ -81,7 +78,7 @@ def expected(
         *polished("polish", joint, moves),
         *polished("interval", near, usual.tied),
         Round("snap", 1, final, usual.snapped * len(counts)),
-        Round("confirm", 2 * settings.solve, final, WALKED),
+        Round("confirm", 2, final, usual.walked),
         Round("baseline", baselines, final),
     ]
     if answers(objective):
@@ -124,7 +121,7 @@ def at_most(
     rounds = [
         *_explored(settings, objective, counts, trials, KEPT),
         *_staged(objective, Round("polish", min(polished, math.prod(counts)), final), 1.0),
-        Round("confirm", LOOKS * (2 + RESTARTS) * settings.solve, final),
+        Round("confirm", LOOKS * min(2 + RESTARTS, math.prod(counts)), final),
         Round("baseline", baselines, final),
     ]
     if answers(objective):

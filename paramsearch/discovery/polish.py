@@ -24,7 +24,7 @@ JOINT = 4
 """Points in a round of the climb that take several steps at once, at most."""
 
 LOOKS = 2
-"""Rounds of fresh seeds on which the end of a climb is held against a simple rule, at most."""
+"""Rounds of fresh seeds on which the end of a climb is held against the rule before, at most."""
 
 
 class Measure(Protocol):
@@ -75,7 +75,7 @@ def climb(
     starts: Sequence[Point],
     rounds: int,
     weight: float = 0.0,
-) -> tuple[Point, Evaluation]:
+) -> tuple[Point, Point]:
     """Walk from the best of some points, step by grid step, until no point around is better.
 
     The first of the starts is held against the others. Each round measures every neighbour one step
@@ -91,11 +91,11 @@ def climb(
         weight: Of the mean absolute probe slope in the score; 0 if that does not count.
 
     Returns:
-        The point reached and its evaluation.
+        The best of the starts, where the walk began, and the point reached.
     """
     found = dict(zip(starts, measure(starts, "climb", 0, starts[0]), strict=True))
     ended = {p: e for p, e in found.items() if e.stage == found[starts[0]].stage}  # no estimates
-    point = min(ended, key=lambda p: _mean(ended[p]))
+    begun = point = min(ended, key=lambda p: _mean(ended[p]))
     best = ended[point]
     for number in range(1, rounds + 1):
         near = [_moved(point, axis, step) for axis in range(len(counts)) for step in (-1, 1)]
@@ -111,11 +111,11 @@ def climb(
             break
         point = min(better, key=lambda p: _mean(better[p]))
         best = better[point]
-    return point, best
+    return begun, point
 
 
-def confirmed(measure: Measure, fresh: Measure, point: Point, simple: Point) -> Point:
-    """Give a point that a climb arrived at if more seeds say, too, that it beats a simple one.
+def confirmed(measure: Measure, fresh: Measure, point: Point, before: Point) -> Point:
+    """Give a point that a climb arrived at if more seeds say, too, that it beats the one before.
 
     On the seeds of the climb the best of many neighbours is partly a lucky one. On seeds that chose
     neither, a standard error is enough: it beat its rivals by two on the others. Where it is lower,
@@ -125,19 +125,19 @@ def confirmed(measure: Measure, fresh: Measure, point: Point, simple: Point) -> 
         measure: Evaluates points on the seeds of the climb.
         fresh: On seeds that no climb has seen, others in each round.
         point: The end of the climb.
-        simple: What to keep where the two are tied.
+        before: What to keep where the two are tied.
     """
-    if point == simple:
+    if point == before:
         return point
-    chosen = _differences(measure([point, simple], "climb", 0))
+    chosen = _differences(measure([point, before], "climb", 0))
     unseen: list[float] = []
     for number in range(LOOKS):
-        unseen += _differences(fresh([point, simple], "confirm", number))
+        unseen += _differences(fresh([point, before], "confirm", number))
         if mean_of(unseen).promising:
             return point
         if statistics.fmean(unseen) >= 0:
-            return simple
-    return point if mean_of(chosen + unseen).word(0.0) == "lower" else simple
+            return before
+    return point if mean_of(chosen + unseen).word(0.0) == "lower" else before
 
 
 @dataclass(frozen=True, slots=True)

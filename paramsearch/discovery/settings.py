@@ -171,7 +171,7 @@ class SearchSettings:
         return _block(self.seed, self.seeds + self.polish_seeds, 2 * self.polish_seeds)
 
     def confirming_seeds(self, number: int) -> list[int]:
-        """Give the seeds on which the end of the climb is held against the solver's rule, fresh."""
+        """Give the seeds on which the end of a climb is held against the rule before it, fresh."""
         return _block(self.seed, self.seeds + (3 + number) * self.polish_seeds, self.polish_seeds)
 
     def deciding_seeds(self) -> list[int]:
