@@ -173,52 +173,6 @@ def test_an_unknown_way_of_training_names_the_known_ones(key, value):
         Engine(**{key: value})
 
 
-def test_where_memory_runs_out_fewer_train_at_a_time(monkeypatch):
-    expected, notes, counts = trained(workload(), probes=()), [], []
-    real = engine.train_chunk
-
-    def scarce(step, stack, *rest):
-        if len(next(iter(stack.params.values()))) > 1:
-            rest[-1]()  # one step is made, then lost
-            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to ...")
-        return real(step, stack, *rest)
-
-    monkeypatch.setattr(engine, "train_chunk", scarce)
-    rule, recipe, how = Rule.load("mup"), Recipe("adam", 10), Execution(False, chunk=4)
-    found = train(workload(), [rule], MEMBERS, recipe, (), counts.append, how, on_note=notes.append)
-    torch.testing.assert_close(found.losses, expected.losses)
-    assert [int(note.split("with ")[1][0]) for note in notes] == [2, 1]
-    assert sum(counts) == len(MEMBERS) * 10
-
-
-def test_one_member_that_does_not_fit_is_an_error(monkeypatch):
-    monkeypatch.setattr(engine, "train_chunk", lambda *_: (_ for _ in ()).throw(MemoryError))
-    with pytest.raises(ParamsearchError, match="out of memory: one member of 8,970 parameters"):
-        trained(workload(), None, Execution(False, chunk=2))
-
-
-def test_diverged_members_leave_and_do_not_disturb_the_others(monkeypatch):
-    sizes, recipe = [], Recipe("sgd", 24)
-    kept = chunk.keep
-    monkeypatch.setattr(
-        chunk, "keep", lambda live, rows: sizes.append(len(rows)) or kept(live, rows)
-    )
-    members = [Member(0, 1e-2, 0), Member(0, 1e30, 0), Member(0, 2e-2, 1), Member(0, 1e30, 1)]
-    mixed = trained(workload(), recipe, probes=(), members=members)
-    alone = trained(workload(), recipe, probes=(), members=members[::2])
-    assert sizes == [2]
-    torch.testing.assert_close(mixed.losses[::2], alone.losses, rtol=1e-12, atol=1e-12)
-    assert mixed.final[1::2].isinf().all() and (mixed.survived[1::2] < 0.5).all()
-
-
-def test_a_compiled_chunk_that_loses_half_of_its_members_goes_on_with_the_others(quick_compiler):
-    recipe, how = Recipe("sgd", 24), Execution(compile=True, chunk=4)
-    members = [Member(0, 1e-2, 0), Member(0, 1e30, 0), Member(0, 2e-2, 1), Member(0, 1e30, 1)]
-    mixed = trained(workload(), recipe, how, probes=(), members=members)
-    alone = trained(workload(), recipe, probes=(), members=members[::2])
-    torch.testing.assert_close(mixed.losses[::2], alone.losses, rtol=1e-9, atol=1e-12)
-
-
 def test_schedule_and_clipping_are_those_of_torch():
     recipe = Recipe("adam", 12, schedule=Schedule("linear", warmup=0.25, final=0.1), clip=0.5)
     found, arch, task = trained(workload(), recipe), load_arch("mlp"), load_task("digits")

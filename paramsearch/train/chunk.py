@@ -8,10 +8,11 @@ from torch import Tensor
 from paramsearch.tasks.task import Batch
 from paramsearch.train.captured import capture
 from paramsearch.train.compiled import Program, Stepping
+from paramsearch.train.leaving import Left, keep, leave, put_back
 from paramsearch.train.outcome import Outcome, outcome
 from paramsearch.train.population import Stack
 from paramsearch.train.probe import Moment
-from paramsearch.train.step import Live, Step, in_place, keep
+from paramsearch.train.step import Live, Step, in_place
 
 CHECK_EVERY = 8
 """Steps between looks for diverged members; each makes a GPU wait."""
@@ -64,6 +65,7 @@ class _Chunk:
             device=device,
         )
         self._rows = torch.arange(self._live.count, device=device)
+        self._left: list[Left] = []
         self._stepping: Stepping | None = None
 
     def train(self, on_step: Callable[[], None] | None) -> Outcome:
@@ -83,6 +85,8 @@ class _Chunk:
                 self._drop(number)
             if on_step is not None:
                 on_step()
+        while self._left:
+            self._live = put_back(self._live, self._left.pop())
         end = self._moment(steps)
         pairs = zip(probes, self._live.memories, strict=True)
         results = {name: v for probe, m in pairs for name, v in probe.result(m, end).items()}
@@ -143,14 +147,16 @@ class _Chunk:
         return Moment(number, steps, stack, params, grads or {}, updates or {}, seen, workload)
 
     def _drop(self, number: int) -> None:
-        """Leave diverged members behind, where no probe watches them."""
-        if self._step.probes or not self._step.optimizer.pure or not self._live.count:
+        """Leave diverged members behind; probes find them where they were."""
+        if not self._live.count:
             return
         alive = self._losses[self._rows, number].isfinite()
         gone = 1 - alive.double().mean().item()
         if gone < (_WORTH_MOVING if self._program is None else _WORTH_LEAVING) and gone < 1:
             return
         rows = alive.nonzero().flatten()
-        self._live = keep(self._live, rows)
+        if self._step.probes:
+            self._left.append(leave(self._live, rows))
+        self._live = keep(self._live, rows, self._step.optimizer)
         self._rows = self._rows[rows]
         self._program = self._stepping = None

@@ -38,7 +38,7 @@ def train(
 
     Every member's trajectory is that of a plain ``torch.optim`` run of the model into which its
     rule is plugged. A member whose loss becomes non-finite has loss inf from then on and does not
-    disturb the others. Where memory runs out, fewer train at a time.
+    disturb the others. Where memory runs out, fewer train at a time, also of the next population.
 
     Args:
         workload: The model at its scale, and its data.
@@ -74,8 +74,7 @@ def cost_of(
         probes: What is measured on the way; they add to the memory that a member takes.
         lr: A learning rate like those to come.
     """
-    kinds = tuple(type(probe) for probe in probes)
-    key = ("cost", recipe.optimizer, recipe.clip is None, kinds)
+    key = _key("cost", recipe, probes)
     if key not in workload.kept:
         optimizer_entry(recipe.optimizer).make(workload.tensors)  # what it tries is not counted
         rule = neutral(recipe.optimizer, workload.ratios)
@@ -143,6 +142,7 @@ class _Population:
         self._recipe = recipe
         self._probes = probes
         self._execution = execution
+        self._fits = _key("fits", recipe, probes)
         self._note: Callable[[str], None] = on_note or _silent
         self._stacker = Stacker(workload, rules, recipe.weight_decay, recipe.eps)
         self._factors = recipe.schedule.factors(recipe.steps)
@@ -155,6 +155,7 @@ class _Population:
         compiles, size = strategy(
             self._workload, self._recipe, self._probes, execution, members[0].lr
         )
+        size = min(size, self._workload.kept.get(self._fits, size))
         if compiles and execution.chunk is None:  # do not fill a large program with nothing
             size = min(size, 1 << (len(members) - 1).bit_length())
         cost = cost_of(self._workload, self._recipe, self._probes, members[0].lr)
@@ -169,7 +170,7 @@ class _Population:
         compiles: bool,
         on_steps: Callable[[int], None],
     ) -> Outcome:
-        """Train so many members at a time, fewer where memory runs out."""
+        """Train so many members at a time; fewer where memory runs out, also of the next ones."""
         parts: list[Outcome] = []
         done = 0
         while done < len(members):
@@ -185,6 +186,7 @@ class _Population:
                     f"on {self._workload.device}; search at smaller scales or use smaller batches"
                 )
             size, compiles = max(1, len(chunk) // 2), False
+            self._workload.kept[self._fits] = size
             self._note(f"out of memory, going on with {size} members at a time")
         return joined(parts)
 
@@ -248,6 +250,11 @@ class _Population:
 
     def _parameters(self) -> int:
         return sum(parameter.numel() for parameter in self._workload.model.parameters())
+
+
+def _key(what: str, recipe: Recipe, probes: Sequence[Probe]) -> tuple[object, ...]:
+    """Name what a workload keeps of runs that take alike."""
+    return what, recipe.optimizer, recipe.clip is None, tuple(type(probe) for probe in probes)
 
 
 def _silent(_: object) -> None:

@@ -44,7 +44,8 @@ class Probe(ABC):
     """Measures members while they train.
 
     A probe is a fixed set of functions: what it knows about the members of one chunk lies in its
-    memory, a dictionary of tensors with the member dimension first.
+    memory, a dictionary of tensors with the member dimension first. Diverged members may be taken
+    out of it; before ``result`` they are put back, as they were.
     """
 
     def start(self, moment: Moment) -> Tensors:

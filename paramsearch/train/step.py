@@ -1,10 +1,9 @@
 """One step of many members: forward, backward, clipping, optimizer, and what probes add up."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, cast
 
-import torch
 from torch import Tensor
 
 from paramsearch.tasks.task import Batch
@@ -58,6 +57,7 @@ def leaves(nest: Any) -> list[Tensor]:
     small mlp, half the time.
 
     Example:
+        >>> import torch
         >>> leaves({"b": torch.tensor(1), "a": [torch.tensor(2), (torch.tensor(3),)]})
         [tensor(1), tensor(2), tensor(3)]
     """
@@ -211,26 +211,6 @@ def in_place(live: Live, step: Callable[[Live], Tensor]) -> Tensor:
     return losses
 
 
-def keep(live: Live, rows: Tensor) -> Live:
-    """Leave only some of the members, in the given order; of members that no probe watches.
-
-    Args:
-        live: The members.
-        rows: Their indices, (kept,).
-    """
-    taken = _take(live.stack.params, rows)
-    hyper = live.stack.hyper
-    shares = {name: _take(getattr(hyper, name), rows) for name in ("lr", "weight_decay", "eps")}
-    stack = replace(
-        live.stack,
-        params=taken,
-        multipliers=_take(live.stack.multipliers, rows),
-        hyper=hyper._replace(**shares),
-    )
-    slots = {slot: _take(values, rows) for slot, values in live.state.slots.items()}
-    return Live(stack, State(slots, live.state.step), live.memories)
-
-
 def _of(name: str, slots: dict[str, Tensors]) -> dict[str, Tensors]:
     """Give what an optimizer remembers of one tensor."""
     return {s: {name: values[name]} if name in values else {} for s, values in slots.items()}
@@ -238,7 +218,3 @@ def _of(name: str, slots: dict[str, Tensors]) -> dict[str, Tensors]:
 
 def _sorted(values: Tensors) -> Tensors:
     return dict(sorted(values.items()))
-
-
-def _take(values: Any, rows: Tensor) -> Tensors:
-    return {name: torch.index_select(value, 0, rows) for name, value in values.items()}
