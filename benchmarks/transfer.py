@@ -55,6 +55,7 @@ _CONV = {"options": {"width": 8, "groups": 2, "stride": 2}}  # norms over four c
 _MUON = {"options": {"width": 16}}  # Newton-Schulz at width 1024 is 32 GFLOP a step
 _DECAY = {"task": "next_byte", "space": "weight-decay", "objective": "decay"}
 _GPT = {"task": "bytes", "space": "transformer", "options": {"width": 16}}
+_GPT_DECAY = {**_DECAY, "task": "bytes", "options": {"width": 16}, "budget": 32}  # three exponents
 CELLS = {
     "mlp-adam": Cell("mlp", "adam", "width", (1024,), 4),
     "mlp-lion": Cell("mlp", "lion", "width", (1024,), 4),
@@ -66,6 +67,7 @@ CELLS = {
     "resmlp-sgd": Cell("resmlp", "gd", "depth", (128,), 8),
     "convnet-momentum": Cell("convnet", "sgd", "width", (256,), 15, (), _CONV),
     "mlp-decay": Cell("mlp", "adamw", "width", (1024,), 30, ("sp", "mup"), _DECAY),
+    "gpt-decay": Cell("gpt", "adamw", "width", (512,), 30, ("sp", "mup"), _GPT_DECAY),
     "gpt-adamw": Cell("gpt", "adamw", "width", (512,), 20, ("sp", "mup", "ntk"), _GPT),
 }
 
