@@ -8,7 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from paramsearch.rules.gauge import QUANTITIES
+from paramsearch.cli.exponents import cut_off, exponents, interval, published
 
 _SENTENCE_ENDS = re.compile(r"(?<=[.]) (?=[A-Z])")
 
@@ -32,22 +32,19 @@ def search_table(summary: Mapping[str, Any]) -> Table:
     if near is not None:
         table.add_column(_same(near))
     fixed: list[str] = []
-    for group in summary["groups"]:
-        rows: list[list[str]] = []
-        for quantity in (name for name in QUANTITIES if name in group):
-            entries: Mapping[str, Any] = group[quantity]
-            for axis, entry in entries.items():
-                name = quantity if len(entries) == 1 else f"{quantity} {axis}"
-                if entry["fixed"]:
-                    fixed.append(f"{group['name']} {name} {entry['value']:+.2f}")
-                    continue
-                row = [name, f"{entry['value']:+.2f}", _interval(entry)]
-                row += [_cost(costs.get((group["name"], quantity, axis)))] * bool(costs)
-                rows.append(row + [_published(near, group["name"], quantity, axis)] * bool(near))
-        for row in rows:
-            table.add_row(group["name"] if row is rows[0] else "", *row)
+    told = ""
+    for group, quantity, axis, entry in exponents(summary["groups"]):
+        name = quantity if axis == summary["axis"] else f"{quantity} {axis}"
+        if entry["fixed"]:
+            fixed.append(f"{group} {name} {entry['value']:+.2f}")
+            continue
+        row = ["" if group == told else group, name, f"{entry['value']:+.2f}", _tied(entry)]
+        row += [_cost(costs.get((group, quantity, axis)))] * bool(costs)
+        table.add_row(*row, *[published(near, group, quantity, axis)] * bool(near))
+        told = group
     unit = ", in log loss over the ratios searched" * (summary.get("sensitivity_in") == "loss")
     captions = [f"±1/4: what being off by 1/4 costs{unit}"] * bool(costs)
+    captions += cut_off(summary["groups"])
     captions += [f"fixed by the space: {', '.join(fixed)}"] * bool(fixed)
     if captions:
         table.caption = "\n".join(captions)
@@ -102,12 +99,9 @@ def _same(near: Mapping[str, Any]) -> str:
     return f"{near['name']} (= {', '.join(near['same'])} here)"
 
 
-def _interval(entry: Mapping[str, Any]) -> str:
-    if not entry["determined"]:
-        return "undetermined"
-    if entry["low"] == entry["high"]:
-        return "none other"
-    return f"{entry['low']:+.2f} .. {entry['high']:+.2f}"
+def _tied(entry: Mapping[str, Any]) -> str:
+    alone = entry["determined"] and entry["low"] == entry["high"]
+    return "none other" if alone else interval(entry)
 
 
 def _cost(entry: Mapping[str, Any] | None) -> str:
@@ -118,12 +112,6 @@ def _cost(entry: Mapping[str, Any] | None) -> str:
         return ""
     most = max(known, key=lambda side: side["mean"])
     return f"{'≈ ' * most['estimated']}{most['mean']:.2g}"
-
-
-def _published(near: Mapping[str, Any] | None, group: str, quantity: str, axis: str) -> str:
-    found: Mapping[str, Any] = near["exponents"] if near is not None else {}
-    value: float | None = found.get(group, {}).get(quantity, {}).get(axis)
-    return "" if value is None else f"{value:+.2f}"
 
 
 def certificate_table(certificate: Mapping[str, Any]) -> Table:
