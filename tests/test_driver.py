@@ -225,7 +225,7 @@ class Solved(FakeEvaluator):
 
     def solve(self, encoding, seeds):
         found = [v.values[k] for v, k in zip(encoding.variables, MUP, strict=True)]
-        return {"values": found, "measured": found, "confirmed": True}
+        return {"values": found, "measured": found, "confirmed": True, "open": []}
 
 
 def test_the_sampler_stops_where_patience_ends(tmp_path):

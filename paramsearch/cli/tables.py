@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from paramsearch.cli.exponents import cut_off, exponents, interval, published
+from paramsearch.report.schema import by_axis
 
 _SENTENCE_ENDS = re.compile(r"(?<=[.]) (?=[A-Z])")
 
@@ -19,18 +20,22 @@ def search_table(summary: Mapping[str, Any]) -> Table:
     Args:
         summary: As in ``summary.json``.
     """
-    near: Mapping[str, Any] | None = summary.get("nearest")
+    parts = by_axis(summary)
+    near = {axis: part["nearest"] for axis, part in parts.items() if part.get("nearest")}
     title = f"{summary['rule']['name']}: exponents of the {summary['axis']} ratio"
     table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
-    table.add_column("group", no_wrap=True)
+    table.add_column("group", overflow="fold")
     table.add_column("quantity", no_wrap=True)
     table.add_column("exponent", justify="right", no_wrap=True)
     table.add_column("tied values", no_wrap=True)
-    costs = {(e["group"], e["quantity"], e["axis"]): e for e in summary.get("sensitivity", [])}
+    rows = [row for part in parts.values() for row in part.get("sensitivity", [])]
+    costs = {(row["group"], row["quantity"], row["axis"]): row for row in rows}
     if costs:
         table.add_column("±1/4", justify="right", no_wrap=True)
-    if near is not None:
-        table.add_column(_same(near))
+    if near:
+        names = dict.fromkeys(found["name"] for found in near.values())
+        head = _same(*near.values()) if len(near) == 1 else " / ".join(names)
+        table.add_column(head, overflow="fold")
     fixed: list[str] = []
     told = ""
     for group, quantity, axis, entry in exponents(summary["groups"]):
@@ -40,10 +45,9 @@ def search_table(summary: Mapping[str, Any]) -> Table:
             continue
         row = ["" if group == told else group, name, f"{entry['value']:+.2f}", _tied(entry)]
         row += [_cost(costs.get((group, quantity, axis)))] * bool(costs)
-        table.add_row(*row, *[published(near, group, quantity, axis)] * bool(near))
+        table.add_row(*row, *[published(near.get(axis), group, quantity, axis)] * bool(near))
         told = group
-    unit = ", in log loss over the ratios searched" * (summary.get("sensitivity_in") == "loss")
-    captions = [f"±1/4: what being off by 1/4 costs{unit}"] * bool(costs)
+    captions = [f"±1/4: what being off by 1/4 costs{_unit(parts)}"] * bool(costs)
     captions += cut_off(summary["groups"])
     captions += [f"fixed by the space: {', '.join(fixed)}"] * bool(fixed)
     if captions:
@@ -60,20 +64,28 @@ def search_line(summary: Mapping[str, Any], folder: object) -> str:
         summary: As in ``summary.json``.
         folder: The run folder.
     """
-    if "runs" in summary:
-        parts = ", ".join(summary["runs"].values())
-        files = f"rule.yaml, summary.json and the searches {parts} in {folder}"
-        return f"{summary['pattern']['sentence']}\n{files}"
-    before, after = summary["start_score"], summary["score"]
-    scores = f"{before['total']:.3g} → {after['total']:.3g} ± {after['spread']:.1g}"
-    choice: Mapping[str, Any] | None = summary["choice"]
-    limit: Mapping[str, Any] | None = summary["limit"]
-    said = [summary["pattern"]["sentence"], *([limit["sentence"]] if limit else [])]
+    parts, files = by_axis(summary), "rule.yaml, summary.json"
+    said: list[str] = [summary["pattern"]["sentence"]]
+    if "runs" not in summary:
+        *lines, score = _found(summary)
+        return "\n".join([*said, *lines, f"{score}; {files} and pictures in {folder}"])
+    for axis, part in parts.items():
+        said += [f"along {axis}:", *(f"  {line}" for line in _found(part))]
+    searches = ", ".join(summary["runs"].values())
+    return "\n".join([*said, f"{files}, exponents.png and the searches {searches} in {folder}"])
+
+
+def _found(part: Mapping[str, Any]) -> list[str]:
+    """Say of one axis what becomes of features, why the rule is recommended, and its score."""
+    choice: Mapping[str, Any] | None = part["choice"]
+    limit: Mapping[str, Any] | None = part["limit"]
+    said: list[str] = [limit["sentence"]] if limit else []
     said += _ends(choice) if choice else []
-    if summary["baselines"]:
-        said.append(f"on the same seeds: {', '.join(map(_scored, summary['baselines'].items()))}")
-    where = f"score {scores} (lower is better); rule.yaml, summary.json and pictures in {folder}"
-    return "\n".join([*said, where])
+    if part["baselines"]:
+        said.append(f"on the same seeds: {', '.join(map(_scored, part['baselines'].items()))}")
+    before, after = part["start_score"], part["score"]
+    scores = f"{before['total']:.3g} → {after['total']:.3g} ± {after['spread']:.1g}"
+    return [*said, f"score {scores} (lower is better)"]
 
 
 def _scored(baseline: tuple[str, Mapping[str, Any]]) -> str:
@@ -90,6 +102,13 @@ def _ends(choice: Mapping[str, Any]) -> list[str]:
     named = [f"{end} end: {choice[f'{end}_pattern']}" for end in ends if not choice["same"]]
     sentences: list[str] = _SENTENCE_ENDS.split(choice["reason"])
     return ["recommended because:", *(f"  - {each}" for each in sentences), *named]
+
+
+def _unit(parts: Mapping[str, Mapping[str, Any]]) -> str:
+    """Say along which axes what is lost is told in loss, not in score."""
+    axes = [axis for axis, part in parts.items() if part.get("sensitivity_in") == "loss"]
+    where = f" along {' and '.join(axes)}" if len(axes) < len(parts) else ""
+    return f",{where} in log loss over the ratios searched" if axes else ""
 
 
 def _same(near: Mapping[str, Any]) -> str:
