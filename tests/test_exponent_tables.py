@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from paramsearch.cli.solve_table import open_lines, solve_table
-from paramsearch.cli.tables import search_table
+from paramsearch.cli.tables import search_line, search_table
 from paramsearch.discovery.summary import free_exponent
 from paramsearch.rules.variable import Variable
 
@@ -54,3 +54,24 @@ def test_solve_says_the_same():
     assert "-1.50 -1.50 (-1.50 .. -0.75)" in printed(solve_table(content))
     undetermined, bound = open_lines(content)
     assert undetermined.startswith("(...): undetermined") and "hidden lr -1.50" in bound
+
+
+OPEN = {"direction": {"hidden lr width": 1.0, "output lr width": -0.5, "input lr width": 0.01}}
+SOLUTION = {"open": [OPEN | {"low": -0.2, "high": 0.4}]}
+WAY = "leave open: +1.0 hidden lr, -0.5 output lr times -0.2 .. +0.4"
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_joint_directions_that_probes_leave_open_are_told(several):
+    score = {"total": 1.0, "spread": 0.1}
+    part = {"choice": None, "limit": None, "baselines": {}, "start_score": score, "score": score}
+    part |= {"solution": SOLUTION, "axis": "width", "pattern": {"sentence": "muP"}}
+    both = {**part, "axis": "width,depth", "runs": {"width": "width", "depth": "depth"}}
+    both["along"] = {"width": part, "depth": {**part, "solution": None}}
+    lines = search_line(both if several else part, "run").splitlines()
+    assert lines.count("  " * several + f"update probes {WAY}") == 1
+
+
+def test_solve_tells_them_too():
+    content = {"groups": [], "fitting": {}, "solutions": {"width": SOLUTION}}
+    assert open_lines(content) == [f"along width the data {WAY}"]

@@ -83,3 +83,26 @@ def cut_off(groups: Sequence[Mapping[str, Any]]) -> list[str]:
     if ends:
         told.append(f"at a bound of the space, so widen it: {', '.join(ends)}")
     return told
+
+
+def open_ways(solution: Mapping[str, Any], axis: str) -> list[str]:
+    """Give the directions in which exponents can move together without a visible change.
+
+    Args:
+        solution: What the solver said of an axis, as ``--json`` holds it.
+        axis: The axis.
+
+    Example:
+        >>> way = {"direction": {"hidden lr width": 1.0, "output lr width": -0.5}}
+        >>> open_ways({"open": [way | {"low": -0.2, "high": 0.4}]}, "width")
+        ['+1.0 hidden lr, -0.5 output lr times -0.2 .. +0.4']
+    """
+    told: list[str] = []
+    for way in solution["open"]:
+        parts = [
+            f"{weight:+.1f} {label.removesuffix(f' {axis}')}"
+            for label, weight in way["direction"].items()
+            if abs(weight) >= 0.1
+        ]
+        told.append(f"{', '.join(parts)} times {way['low']:+.1f} .. {way['high']:+.1f}")
+    return told

@@ -7,7 +7,7 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from paramsearch.cli.exponents import cut_off, exponents, interval, published
+from paramsearch.cli.exponents import cut_off, exponents, interval, open_ways, published
 
 
 def solve_table(content: Mapping[str, Any]) -> Table:
@@ -50,14 +50,7 @@ def open_lines(content: Mapping[str, Any]) -> list[str]:
         says = ", ".join(rules) if rules else "none"
         lines.append(f"published rules that fit the data along {axis}: {says}")
     for axis, solution in content["solutions"].items():
-        for way in solution["open"]:
-            parts = [
-                f"{weight:+.1f} {label.removesuffix(f' {axis}')}"
-                for label, weight in way["direction"].items()
-                if abs(weight) >= 0.1
-            ]
-            span = f"{way['low']:+.1f} .. {way['high']:+.1f}"
-            lines.append(f"along {axis} the data leave open: {', '.join(parts)} times {span}")
+        lines += [f"along {axis} the data leave open: {way}" for way in open_ways(solution, axis)]
     return lines
 
 

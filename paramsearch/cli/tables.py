@@ -8,7 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from paramsearch.cli.exponents import cut_off, exponents, interval, published
+from paramsearch.cli.exponents import cut_off, exponents, interval, open_ways, published
 from paramsearch.report.schema import by_axis
 
 _SENTENCE_ENDS = re.compile(r"(?<=[.]) (?=[A-Z])")
@@ -67,22 +67,24 @@ def search_line(summary: Mapping[str, Any], folder: object) -> str:
     parts, files = by_axis(summary), "rule.yaml, summary.json"
     said: list[str] = [summary["pattern"]["sentence"]]
     if "runs" not in summary:
-        *lines, score = _found(summary)
+        *lines, score = _found(summary, summary["axis"])
         return "\n".join([*said, *lines, f"{score}; {files} and pictures in {folder}"])
     for axis, part in parts.items():
-        said += [f"along {axis}:", *(f"  {line}" for line in _found(part))]
+        said += [f"along {axis}:", *(f"  {line}" for line in _found(part, axis))]
     searches = ", ".join(summary["runs"].values())
     return "\n".join([*said, f"{files}, exponents.png and the searches {searches} in {folder}"])
 
 
-def _found(part: Mapping[str, Any]) -> list[str]:
-    """Say of one axis what becomes of features, why the rule is recommended, and its score."""
+def _found(part: Mapping[str, Any], axis: str) -> list[str]:
+    """Say of one axis what becomes of features, why this rule, what is open, and the score."""
     choice: Mapping[str, Any] | None = part["choice"]
     limit: Mapping[str, Any] | None = part["limit"]
     said: list[str] = [limit["sentence"]] if limit else []
     said += _ends(choice) if choice else []
     if part["baselines"]:
         said.append(f"on the same seeds: {', '.join(map(_scored, part['baselines'].items()))}")
+    ways = open_ways(part["solution"], axis) if part["solution"] else []
+    said += [f"update probes leave open: {way}" for way in ways]
     before, after = part["start_score"], part["score"]
     scores = f"{before['total']:.3g} → {after['total']:.3g} ± {after['spread']:.1g}"
     return [*said, f"score {scores} (lower is better)"]
