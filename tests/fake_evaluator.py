@@ -40,7 +40,7 @@ class FakeEvaluator:
 
     def solve(self, encoding, seeds):
         start = [variable.start for variable in encoding.variables]
-        return {"values": start, "measured": start, "confirmed": True}
+        return {"values": start, "measured": start, "confirmed": True, "open": []}
 
     def evaluate(self, rules, seeds, stage=None, known=()):
         if self.stop_after is not None and len(self.calls) >= self.stop_after:

@@ -106,6 +106,15 @@ def test_what_no_bar_stands_for_is_said_within_the_panel(kept):
     assert len(drawn) == 2 and all(panel.x0 < b.x0 and b.x1 < panel.x1 for b in drawn)
 
 
+def test_every_axis_has_a_panel(kept):
+    deep = {"sensitivity": [{**ROWS[0], "axis": "depth"}], "sensitivity_in": "loss"}
+    sensitivity_figure({**NAMES, "along": {"width": SENSITIVITY, "depth": deep}}, "x")
+    (wide, depth), labels = kept[0].axes, ["hidden LR ∝ depth^-1"]
+    assert len(wide.get_yticklabels()) == 3 and "score" in wide.get_xlabel()
+    assert [label.get_text() for label in depth.get_yticklabels()] == labels
+    assert "log loss" in depth.get_xlabel() and "3 of 4 exponents" in kept[0].get_suptitle()
+
+
 def test_the_axis_says_that_losses_are_estimated(kept):
     rows = [row("hidden", 0.8, 0.3, estimated=True), row("input", 0.1, 0.0)]
     for some in (rows, rows[1:]):

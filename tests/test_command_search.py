@@ -136,7 +136,7 @@ def test_the_documented_program_trains():
 def test_a_search_with_the_documented_program(monkeypatch):
     Path("train.py").write_text(documented())
     Path("space.yaml").write_text(SPACE.replace("step: 0.5", "step: 1"))
-    few = "0.01, high: 0.64, step: 3, window: 1, mode: center"
+    few = "0.01, high: 0.64, step: 2, window: 1, mode: center"
     text = TINY.replace("0.0025, high: 0.64, step: 1, window: 1", few)
     Path("tiny.yaml").write_text(text.replace("lr_collapse: 1", "lr_collapse: 0"))
     monkeypatch.setattr(evaluating, "BASE_SEEDS", 1)

@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 
 import pytest
@@ -185,7 +186,17 @@ def test_an_indifferent_exponent_is_undetermined(store):
     loose, tight = table["output"]["lr"]["width"], table["hidden"]["lr"]["width"]
     assert (loose["low"], loose["high"], loose["determined"]) == (-2, 1.5, False)
     assert loose["value"] * 2 == round(loose["value"] * 2)
-    assert tight == {"value": -1, "low": -1, "high": -1, "determined": True, "fixed": False}
+    known = {"determined": True, "at_bound": False, "fixed": False}
+    assert tight == {"value": -1, "low": -1, "high": -1, **known}
+
+
+def test_an_interval_that_a_bound_cuts_off_is_undetermined(store):
+    found = driver(store, FakeEvaluator(), budget=16, polish_rounds=1).run()
+    cut = dataclasses.replace(found.best, point=MUP, low=(0, *MUP[1:]), high=MUP)
+    table = group_table(dataclasses.replace(found, best=cut), ENCODING, GROUPS)
+    first, second = (table[0][quantity]["width"] for quantity in ("init", "lr"))
+    assert first["low"] < first["value"] == first["high"] and not first["at_bound"]
+    assert not first["determined"] and second["determined"]
 
 
 def test_the_summary_names_the_nearest_rule(store):
@@ -214,7 +225,7 @@ class Solved(FakeEvaluator):
 
     def solve(self, encoding, seeds):
         found = [v.values[k] for v, k in zip(encoding.variables, MUP, strict=True)]
-        return {"values": found, "measured": found, "confirmed": True}
+        return {"values": found, "measured": found, "confirmed": True, "open": []}
 
 
 def test_the_sampler_stops_where_patience_ends(tmp_path):

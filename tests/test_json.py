@@ -36,8 +36,8 @@ def test_the_documented_json_of_search_is_there(tmp_path, monkeypatch):
     summary = printed("search", "mlp", "--axis", "width", "--budget", "40", "--out", tmp_path / "a")
     documented_ = documented("search") - {"null", "true", "false"}
     longer = Longer(160, 64, 0.02, 1.0, {"limit": (1.0,)}).to_json()  # where ends differ
-    assert documented_ <= keys(summary) | keys(longer) | {"groups", "runs"}
-    assert set(summary) <= documented_ - {"runs"}
+    assert documented_ <= keys(summary) | keys(longer) | {"groups", "runs", "along"}
+    assert set(summary) <= documented_ - {"runs", "along"}
 
 
 def test_the_documented_json_of_several_axes_is_there(tmp_path, monkeypatch):

@@ -1,10 +1,15 @@
 """Rules over several axes: searched one by one, joined, and verified where both are scaled."""
 
+import json
+from functools import partial
+
 import numpy as np
 import pytest
 from fake_evaluator import without_training
 from test_evaluate import tiny
 
+from paramsearch.cli.report import redraw
+from paramsearch.cli.tables import search_line, search_table
 from paramsearch.discovery.curves import lr_losses, recipe
 from paramsearch.discovery.setting import Setting
 from paramsearch.jobs.search import search
@@ -55,6 +60,25 @@ def test_a_search_over_two_axes_leaves_one_rule(tmp_path, monkeypatch):
     for axis in ("width", "depth"):
         part = Rule.load(tmp_path / "run" / axis / "rule.yaml")
         assert found.rule.along(axis).groups == part.groups
+
+
+def test_the_joined_result_tells_what_was_found_along_each_axis(tmp_path, monkeypatch):
+    without_training(monkeypatch)
+    monkeypatch.setattr("paramsearch.report.pictures.search_figure", lambda *a: None)
+    asked = {"axis": "width,depth", "budget": 16, "solve": False, "out": tmp_path}
+    found = search("resmlp", **asked)
+    table, line = (told(found.summary) for told in (search_table, partial(search_line, folder="x")))
+    for axis in ("width", "depth"):
+        own = json.loads((tmp_path / axis / "summary.json").read_text())
+        assert found.summary["along"][axis].items() <= own.items()
+        assert f"along {axis}:\n  features" in line and own["choice"]["reason"][:40] in line
+        assert own["pattern"]["sentence"] in found.summary["pattern"]["sentence"]
+        names = {(row["group"], row["quantity"]) for row in own["sensitivity"]}
+        rows = zip(*(column.cells for column in table.columns), strict=True)
+        assert len(names) == sum(row[1].endswith(f" {axis}") and bool(row[4]) for row in rows)
+    assert "±1/4" in [column.header for column in table.columns]
+    (tmp_path / "exponents.png").unlink()
+    assert tmp_path / "exponents.png" in redraw(tmp_path)
 
 
 def test_a_command_trains_along_every_axis(tmp_path, monkeypatch):

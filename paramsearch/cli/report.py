@@ -43,11 +43,9 @@ def redraw(run: Path) -> list[Path]:
     for source in sorted(found, reverse=True):
         content = read_json(run, source)
         try:
-            if source == SUMMARY and "runs" in content:
-                written += [
-                    path for name in content["runs"].values() for path in redraw(run / name)
-                ]
-            elif source == SUMMARY:
+            if source == SUMMARY:
+                parts: list[str] = list(content.get("runs", {}).values())
+                written += [path for name in parts for path in redraw(run / name)]
                 written += search_pictures(content, run)
             else:
                 certificate_figure(content, run / "certificate.png")

@@ -8,7 +8,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from paramsearch.rules.gauge import QUANTITIES
+from paramsearch.cli.exponents import cut_off, exponents, interval, open_ways, published
+from paramsearch.report.schema import by_axis
 
 _SENTENCE_ENDS = re.compile(r"(?<=[.]) (?=[A-Z])")
 
@@ -19,35 +20,35 @@ def search_table(summary: Mapping[str, Any]) -> Table:
     Args:
         summary: As in ``summary.json``.
     """
-    near: Mapping[str, Any] | None = summary.get("nearest")
+    parts = by_axis(summary)
+    near = {axis: part["nearest"] for axis, part in parts.items() if part.get("nearest")}
     title = f"{summary['rule']['name']}: exponents of the {summary['axis']} ratio"
     table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
-    table.add_column("group", no_wrap=True)
+    table.add_column("group", overflow="fold")
     table.add_column("quantity", no_wrap=True)
     table.add_column("exponent", justify="right", no_wrap=True)
     table.add_column("tied values", no_wrap=True)
-    costs = {(e["group"], e["quantity"], e["axis"]): e for e in summary.get("sensitivity", [])}
+    rows = [row for part in parts.values() for row in part.get("sensitivity", [])]
+    costs = {(row["group"], row["quantity"], row["axis"]): row for row in rows}
     if costs:
         table.add_column("±1/4", justify="right", no_wrap=True)
-    if near is not None:
-        table.add_column(_same(near))
+    if near:
+        names = dict.fromkeys(found["name"] for found in near.values())
+        head = _same(*near.values()) if len(near) == 1 else " / ".join(names)
+        table.add_column(head, overflow="fold")
     fixed: list[str] = []
-    for group in summary["groups"]:
-        rows: list[list[str]] = []
-        for quantity in (name for name in QUANTITIES if name in group):
-            entries: Mapping[str, Any] = group[quantity]
-            for axis, entry in entries.items():
-                name = quantity if len(entries) == 1 else f"{quantity} {axis}"
-                if entry["fixed"]:
-                    fixed.append(f"{group['name']} {name} {entry['value']:+.2f}")
-                    continue
-                row = [name, f"{entry['value']:+.2f}", _interval(entry)]
-                row += [_cost(costs.get((group["name"], quantity, axis)))] * bool(costs)
-                rows.append(row + [_published(near, group["name"], quantity, axis)] * bool(near))
-        for row in rows:
-            table.add_row(group["name"] if row is rows[0] else "", *row)
-    unit = ", in log loss over the ratios searched" * (summary.get("sensitivity_in") == "loss")
-    captions = [f"±1/4: what being off by 1/4 costs{unit}"] * bool(costs)
+    told = ""
+    for group, quantity, axis, entry in exponents(summary["groups"]):
+        name = quantity if axis == summary["axis"] else f"{quantity} {axis}"
+        if entry["fixed"]:
+            fixed.append(f"{group} {name} {entry['value']:+.2f}")
+            continue
+        row = ["" if group == told else group, name, f"{entry['value']:+.2f}", _tied(entry)]
+        row += [_cost(costs.get((group, quantity, axis)))] * bool(costs)
+        table.add_row(*row, *[published(near.get(axis), group, quantity, axis)] * bool(near))
+        told = group
+    captions = [f"±1/4: what being off by 1/4 costs{_unit(parts)}"] * bool(costs)
+    captions += cut_off(summary["groups"])
     captions += [f"fixed by the space: {', '.join(fixed)}"] * bool(fixed)
     if captions:
         table.caption = "\n".join(captions)
@@ -63,20 +64,32 @@ def search_line(summary: Mapping[str, Any], folder: object) -> str:
         summary: As in ``summary.json``.
         folder: The run folder.
     """
-    if "runs" in summary:
-        parts = ", ".join(summary["runs"].values())
-        files = f"rule.yaml, summary.json and the searches {parts} in {folder}"
-        return "\n".join([summary["pattern"]["sentence"], *_failed(summary), files])
-    before, after = summary["start_score"], summary["score"]
-    scores = f"{before['total']:.3g} → {after['total']:.3g} ± {after['spread']:.1g}"
-    choice: Mapping[str, Any] | None = summary["choice"]
-    limit: Mapping[str, Any] | None = summary["limit"]
-    said = [summary["pattern"]["sentence"], *([limit["sentence"]] if limit else [])]
+    parts, files = by_axis(summary), "rule.yaml, summary.json"
+    said: list[str] = [summary["pattern"]["sentence"]]
+    if "runs" not in summary:
+        *lines, score = _found(summary, summary["axis"])
+        end = f"{score}; {files} and pictures in {folder}"
+        return "\n".join([*said, *lines, *_failed(summary), end])
+    for axis, part in parts.items():
+        said += [f"along {axis}:", *(f"  {line}" for line in _found(part, axis))]
+    searches = ", ".join(summary["runs"].values())
+    end = f"{files}, exponents.png and the searches {searches} in {folder}"
+    return "\n".join([*said, *_failed(summary), end])
+
+
+def _found(part: Mapping[str, Any], axis: str) -> list[str]:
+    """Say of one axis what becomes of features, why this rule, what is open, and the score."""
+    choice: Mapping[str, Any] | None = part["choice"]
+    limit: Mapping[str, Any] | None = part["limit"]
+    said: list[str] = [limit["sentence"]] if limit else []
     said += _ends(choice) if choice else []
-    if summary["baselines"]:
-        said.append(f"on the same seeds: {', '.join(map(_scored, summary['baselines'].items()))}")
-    where = f"score {scores} (lower is better); rule.yaml, summary.json and pictures in {folder}"
-    return "\n".join([*said, *_failed(summary), where])
+    if part["baselines"]:
+        said.append(f"on the same seeds: {', '.join(map(_scored, part['baselines'].items()))}")
+    ways = open_ways(part["solution"], axis) if part["solution"] else []
+    said += [f"update probes leave open: {way}" for way in ways]
+    before, after = part["start_score"], part["score"]
+    scores = f"{before['total']:.3g} → {after['total']:.3g} ± {after['spread']:.1g}"
+    return [*said, f"score {scores} (lower is better)"]
 
 
 def _failed(summary: Mapping[str, Any]) -> list[str]:
@@ -103,6 +116,13 @@ def _ends(choice: Mapping[str, Any]) -> list[str]:
     return ["recommended because:", *(f"  - {each}" for each in sentences), *named]
 
 
+def _unit(parts: Mapping[str, Mapping[str, Any]]) -> str:
+    """Say along which axes what is lost is told in loss, not in score."""
+    axes = [axis for axis, part in parts.items() if part.get("sensitivity_in") == "loss"]
+    where = f" along {' and '.join(axes)}" if len(axes) < len(parts) else ""
+    return f",{where} in log loss over the ratios searched" if axes else ""
+
+
 def _same(near: Mapping[str, Any]) -> str:
     """Name the nearest published rule, and those that are the same on this model."""
     if not near["same"]:
@@ -110,12 +130,9 @@ def _same(near: Mapping[str, Any]) -> str:
     return f"{near['name']} (= {', '.join(near['same'])} here)"
 
 
-def _interval(entry: Mapping[str, Any]) -> str:
-    if not entry["determined"]:
-        return "undetermined"
-    if entry["low"] == entry["high"]:
-        return "none other"
-    return f"{entry['low']:+.2f} .. {entry['high']:+.2f}"
+def _tied(entry: Mapping[str, Any]) -> str:
+    alone = entry["determined"] and entry["low"] == entry["high"]
+    return "none other" if alone else interval(entry)
 
 
 def _cost(entry: Mapping[str, Any] | None) -> str:
@@ -126,12 +143,6 @@ def _cost(entry: Mapping[str, Any] | None) -> str:
         return ""
     most = max(known, key=lambda side: side["mean"])
     return f"{'≈ ' * most['estimated']}{most['mean']:.2g}"
-
-
-def _published(near: Mapping[str, Any] | None, group: str, quantity: str, axis: str) -> str:
-    found: Mapping[str, Any] = near["exponents"] if near is not None else {}
-    value: float | None = found.get(group, {}).get(quantity, {}).get(axis)
-    return "" if value is None else f"{value:+.2f}"
 
 
 def certificate_table(certificate: Mapping[str, Any]) -> Table:

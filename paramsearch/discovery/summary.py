@@ -13,6 +13,7 @@ from paramsearch.rules.encoding import SitePlace
 from paramsearch.rules.gauge import QUANTITIES
 from paramsearch.rules.rule import Rule
 from paramsearch.rules.space import Encoding
+from paramsearch.rules.variable import Variable
 from paramsearch.tracing.tensor import TensorInfo
 from paramsearch.train.runs import Runs
 
@@ -142,8 +143,8 @@ def told_of(evaluation: Evaluation) -> dict[str, Any]:
 def group_table(found: Found, encoding: Encoding, groups: Groups) -> list[dict[str, Any]]:
     """Give each group with its exponents and what the data say about them.
 
-    An exponent is determined when the interval of values tied with it is narrower than its
-    bounds; one that the space fixes has no width and is marked ``fixed``.
+    The interval of an exponent holds the values tied with it; one that the space fixes has no width
+    and is marked ``fixed``.
 
     Args:
         found: What was found.
@@ -151,23 +152,49 @@ def group_table(found: Found, encoding: Encoding, groups: Groups) -> list[dict[s
         groups: The model's groups of tensors.
 
     Returns:
-        Per group ``{name, role, tensors, <quantity>: {axis: {value, low, high, determined}}}``, and
-        the same with role ``site`` for branches, attention logits and tied readouts.
+        Per group ``{name, role, tensors, <quantity>: {axis: {value, low, high, determined,
+        at_bound, fixed}}}``, and the same with role ``site`` for branches, attention logits and
+        tied readouts.
     """
     best = found.best
     table = {name: fixed_entry(name, tensors, found.rule) for name, tensors in groups.items()}
     table |= {place.label: site_entry(place) for place in encoding.sites}
     points = zip(encoding.variables, best.point, best.low, best.high, strict=True)
     for variable, at, low, high in points:
+        entry = free_exponent(variable, *(variable.values[index] for index in (at, low, high)))
         for group in variable.groups:
-            table[group].setdefault(variable.quantity, {})[variable.axis] = {
-                "value": variable.values[at],
-                "low": variable.values[low],
-                "high": variable.values[high],
-                "determined": high - low < len(variable.values) - 1,
-                "fixed": False,
-            }
+            table[group].setdefault(variable.quantity, {})[variable.axis] = entry
     return list(table.values())
+
+
+def free_exponent(variable: Variable, value: float, low: float, high: float) -> dict[str, Any]:
+    """Give what the data say of an exponent.
+
+    Args:
+        variable: The exponent, with its bounds.
+        value: Found for it.
+        low: The lowest value that is as good.
+        high: The highest.
+
+    Example:
+        >>> hidden = Variable("hidden", "lr", "width", -1.0, 0.0, 0.25, 0.0)
+        >>> entry = free_exponent(hidden, -1.0, -1.0, -0.75)
+        >>> entry["determined"], entry["at_bound"]
+        (False, True)
+    """
+    return {
+        "value": value,
+        "low": low,
+        "high": high,
+        "determined": variable.determined(low, high),
+        "at_bound": not variable.determined(value, value),
+        "fixed": False,
+    }
+
+
+def _fixed_exponent(value: float) -> dict[str, Any]:
+    known = {"value": value, "low": value, "high": value}
+    return {**known, "determined": True, "at_bound": False, "fixed": True}
 
 
 def fixed_entry(name: str, tensors: Sequence[TensorInfo], rule: Rule) -> dict[str, Any]:
@@ -187,13 +214,7 @@ def fixed_entry(name: str, tensors: Sequence[TensorInfo], rule: Rule) -> dict[st
         for axis in rule.axes:
             value = _exponent(rule, tensors[0], quantity, axis)
             if value or quantity in ("init", "lr"):
-                entry.setdefault(quantity, {})[axis] = {
-                    "value": value,
-                    "low": value,
-                    "high": value,
-                    "determined": True,
-                    "fixed": True,
-                }
+                entry.setdefault(quantity, {})[axis] = _fixed_exponent(value)
     return entry
 
 
@@ -201,8 +222,7 @@ def site_entry(place: SitePlace) -> dict[str, Any]:
     """Give sites with what the space fixes of their multiplier."""
     entry: dict[str, Any] = {"name": place.label, "role": "site", "tensors": list(place.tensors)}
     for axis, value in place.fixed.items():
-        fixed = {"value": value, "low": value, "high": value, "determined": True, "fixed": True}
-        entry.setdefault("multiplier", {})[axis] = fixed
+        entry.setdefault("multiplier", {})[axis] = _fixed_exponent(value)
     return entry
 
 

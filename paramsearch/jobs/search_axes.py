@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from paramsearch.discovery.answers.pattern import pattern
-from paramsearch.discovery.files import write_json
-from paramsearch.discovery.folder import RULE, SUMMARY
-from paramsearch.jobs.search_result import SearchResult
+from paramsearch.jobs.search_result import SearchResult, write_results
 from paramsearch.rules.encoding import Encoding
 from paramsearch.rules.gauge import QUANTITIES
 from paramsearch.rules.rule import Rule
@@ -26,13 +24,20 @@ _ASKED = (
 )
 
 
+_FOUND = (
+    *("score", "start_score", "baselines", "limit", "choice", "sensitivity", "sensitivity_in"),
+    *("pattern", "nearest", "solution"),
+)
+
+
 def join(found: Mapping[str, SearchResult], arch: Arch, folder: Path) -> SearchResult:
     """Make one rule of the searches along several axes, and write it into their common folder.
 
     Args:
         found: Axis -> its search.
         arch: The architecture.
-        folder: Where ``rule.yaml`` and ``summary.json`` go; each search has a folder in it.
+        folder: Where the rule, the summary and what each exponent matters go; each search has a
+            folder in it.
 
     Returns:
         The rule with the exponents of all axes.
@@ -44,6 +49,8 @@ def join(found: Mapping[str, SearchResult], arch: Arch, folder: Path) -> SearchR
     encoding = Space.load(first["space"]).encode(groups, first["optimizer"])
     name = "-".join((arch.name, *axes, first["optimizer"]))
     rules = {axis: result.rule for axis, result in found.items()}
+    along = {axis: {key: r.summary[key] for key in _FOUND} for axis, r in found.items()}
+    sentences: list[str] = [part["pattern"]["sentence"] for part in along.values()]
     command = first["command"].replace(f"--axis {axes[0]} ", f"--axis {','.join(axes)} ", 1)
     rule = joined(encoding, rules, name).model_copy(update={"source": command})
     tables = [result.groups for result in found.values()]
@@ -54,15 +61,15 @@ def join(found: Mapping[str, SearchResult], arch: Arch, folder: Path) -> SearchR
         "command": command,
         "rule": rule.plain(),
         "groups": joined_groups(tables),
-        "pattern": pattern(rule, groups, None).to_json(),
+        "pattern": pattern(rule, groups, None).to_json() | {"sentence": "; ".join(sentences)},
         "runs": {axis: axis for axis in axes},
         "failures": [each for result in found.values() for each in result.summary["failures"]],
+        "along": along,
         "trials": sum(result.summary["trials"] for result in found.values()),
         "member_steps": sum(result.summary["member_steps"] for result in found.values()),
     }
-    rule.save(folder / RULE)
-    write_json(folder / SUMMARY, summary)
     timing = {axis: result.timing for axis, result in found.items()}
+    write_results(folder, summary, rule, timing)
     return SearchResult(rule, summary["groups"], folder, summary, timing)
 
 

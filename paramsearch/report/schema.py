@@ -4,7 +4,8 @@ Every list of losses is (LRs, seeds) and every list of sharpness (steps, seeds);
 a run that diverged.
 """
 
-from typing import TypedDict
+from collections.abc import Mapping
+from typing import Any, TypedDict
 
 Seeds = list[float | None]
 
@@ -87,3 +88,18 @@ class Certificate(TypedDict):
     base_lr: float
     rules: dict[str, RuleEvidence]
     verdict: Verdict
+
+
+def by_axis(summary: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    """Give what a summary says of each axis; all of it for a search along one.
+
+    Args:
+        summary: As in ``summary.json``.
+
+    Example:
+        >>> list(by_axis({"axis": "width", "score": {}}))
+        ['width']
+        >>> list(by_axis({"axis": "width,depth", "along": {"width": {}, "depth": {}}}))
+        ['width', 'depth']
+    """
+    return summary["along"] if "along" in summary else {summary["axis"]: summary}

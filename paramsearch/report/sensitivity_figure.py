@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
 from paramsearch.report.canvas import INK, canvas, dress, headline, save
+from paramsearch.report.schema import by_axis
 
 _SIDES = {"below": ("#56b4e9", -0.19), "above": ("#e69f00", 0.19)}  # colour, place in the row
 _LINEAR = 0.1  # score up to which the axis is linear; beyond, a decade takes as much room
@@ -44,27 +45,32 @@ class Row(TypedDict):
 
 
 def sensitivity_figure(summary: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
-    """Draw a pair of bars per exponent, the exponents that matter most on top.
+    """Draw a pair of bars per exponent, the exponents that matter most on top; a panel per axis.
 
     Args:
-        summary: With ``sensitivity``, ``arch``, ``task`` and ``optimizer``, as ``summary.json``
-            holds them; more keys do no harm.
+        summary: With ``sensitivity`` (of several axes in ``along``), ``axis``, ``arch``, ``task``
+            and ``optimizer``, as ``summary.json`` holds them; more keys do no harm.
         path: Where to; ends in .png, .svg or .pdf.
 
     Raises:
         ParamsearchError: The path has another ending, or its folder does not exist.
     """
-    rows = cast(Sequence[Row], summary["sensitivity"])
-    figure = canvas(8.6, 1.9 + 0.46 * max(len(rows), 2))
-    axes = figure.add_subplot()
-    axes.set_xscale("symlog", linthresh=_LINEAR)
-    for place, row in enumerate(rows):
-        for side in _SIDES:
-            _bar(axes, place, row, side)
-    _frame(axes, rows, summary.get("sensitivity_in", "score"))
-    count = sum(row["matters"] for row in rows)
+    parts = list(by_axis(summary).values())
+    panels = [cast(Sequence[Row], part["sensitivity"]) for part in parts]
+    heights = [1.1 + 0.46 * max(len(rows), 2) for rows in panels]
+    figure = canvas(8.6, 0.8 + sum(heights))
+    grid = figure.add_gridspec(len(parts), 1, height_ratios=heights)
+    for number, (part, rows) in enumerate(zip(parts, panels, strict=True)):
+        axes = figure.add_subplot(grid[number])
+        axes.set_xscale("symlog", linthresh=_LINEAR)
+        for place, row in enumerate(rows):
+            for side in _SIDES:
+                _bar(axes, place, row, side)
+        _frame(axes, rows, part.get("sensitivity_in", "score"))
+    everything = [row for rows in panels for row in rows]
+    count = sum(row["matters"] for row in everything)
     names = f"{summary['arch']} on {summary['task']}, {summary['optimizer']}"
-    headline(figure, f"{names}: {count} of {len(rows)} exponents matter beyond the spread")
+    headline(figure, f"{names}: {count} of {len(everything)} exponents matter beyond the spread")
     save(figure, path)
 
 

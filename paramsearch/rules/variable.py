@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from paramsearch.rules.gauge import tidy
 
+_AT = 1e-9  # from a bound
+
 
 @dataclass(frozen=True, slots=True)
 class Variable:
@@ -59,3 +61,19 @@ class Variable:
         """
         index = round((value - self.low) / self.step)
         return min(max(index, 0), len(self.values) - 1)
+
+    def determined(self, low: float, high: float) -> bool:
+        """Say whether an interval of equally good values ends before the bounds do, on both sides.
+
+        Where a bound cuts it off, nobody knows how far it reaches.
+
+        Args:
+            low: Its lower end.
+            high: Its upper end.
+
+        Example:
+            >>> hidden = Variable("hidden", "lr", "width", -1.0, 0.0, 0.25, 0.0)
+            >>> hidden.determined(-0.75, -0.5), hidden.determined(-1.0, -0.75)
+            (True, False)
+        """
+        return low > self.low + _AT and high < self.high - _AT

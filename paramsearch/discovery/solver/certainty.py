@@ -33,7 +33,6 @@ RISE = 4.0
 RESAMPLES = 200
 PERCENT = (5.0, 95.0)
 
-_AT = 1e-9  # from a bound
 _POINTS = 65  # of a profile, across the bounds
 
 
@@ -60,14 +59,12 @@ class Certainty:
         model: The slopes around it.
         low: Lower ends of the intervals, (variables,).
         high: Upper ends.
-        determined: Whether an interval ends before the bounds of the space do.
         open: Directions left open.
     """
 
     model: LinearModel
     low: Array
     high: Array
-    determined: NDArray[np.bool_]
     open: tuple[Open, ...]
 
 
@@ -89,8 +86,7 @@ def certainty(bend: Bend, variables: Sequence[Variable], seed: int = 0) -> Certa
     low = np.minimum(by_chance[0], [ends[0] for ends in profiles])
     high = np.maximum(by_chance[1], [ends[1] for ends in profiles])
     low, high = np.clip(low, bounds[0], 0.0), np.clip(high, 0.0, bounds[1])
-    determined = (low > bounds[0] + _AT) & (high < bounds[1] - _AT)
-    return Certainty(model, x + low, x + high, determined, _open(model, bounds))
+    return Certainty(model, x + low, x + high, _open(model, bounds))
 
 
 def weighted(bend: Bend, samples: Sequence[tuple[Array, Array]], bounds: Bounds) -> LinearModel:

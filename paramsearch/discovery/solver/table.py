@@ -5,7 +5,7 @@ from typing import Any
 
 from paramsearch.discovery.solver.readings import Readings, size
 from paramsearch.discovery.solver.solve import Solution
-from paramsearch.discovery.summary import fixed_entry
+from paramsearch.discovery.summary import fixed_entry, free_exponent
 from paramsearch.rules.encoding import Encoding
 from paramsearch.rules.rule import Rule
 from paramsearch.tracing.tensor import TensorInfo
@@ -25,8 +25,8 @@ def solution_groups(
         solutions: One per axis.
 
     Returns:
-        Per group ``{name, role, tensors, <quantity>: {axis: {value, measured, low, high,
-        determined, fixed}}}``; the multiplier of a site is a group by itself.
+        Per group ``{name, role, tensors, <quantity>: {axis: {value, low, high, determined,
+        at_bound, fixed, measured}}}``; the multiplier of a site is a group by itself.
     """
     table = {name: fixed_entry(name, tensors, rule) for name, tensors in groups.items()}
     for place in encoding.places:
@@ -36,16 +36,13 @@ def solution_groups(
     for solution in solutions:
         known = solution.certainty
         for k, variable in enumerate(solution.variables):
+            value = solution.values[k]
+            low, high = min(float(known.low[k]), value), max(float(known.high[k]), value)
+            found = free_exponent(variable, value, low, high)
+            found["measured"] = solution.bend.values[k]
             for group in variable.groups:
                 entry = table.setdefault(group, {"name": group, "role": "site", "tensors": []})
-                entry.setdefault(variable.quantity, {})[variable.axis] = {
-                    "value": solution.values[k],
-                    "measured": solution.bend.values[k],
-                    "low": min(float(known.low[k]), solution.values[k]),
-                    "high": max(float(known.high[k]), solution.values[k]),
-                    "determined": bool(known.determined[k]),
-                    "fixed": False,
-                }
+                entry.setdefault(variable.quantity, {})[variable.axis] = found
     return list(table.values())
 
 
