@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from paramsearch.cli.engine_options import Backend, By, Precision, Set, settings
+from paramsearch.cli.engine_options import Backend, By, Precision, Set, Yes, settings
 from paramsearch.cli.failures import plain_failures
 from paramsearch.cli.output import Json, errors, show
 from paramsearch.cli.progress import shown
@@ -40,6 +40,7 @@ def command(
     set_: Set = None,
     backend: Backend = "auto",
     precision: Precision = "float32",
+    yes: Yes = False,
     as_json: Json = False,
 ) -> None:
     """Find exponents along an axis from short runs alone: a search's starting point."""
@@ -62,6 +63,7 @@ def command(
                 options=settings(set_),
                 backend=backend,
                 precision=precision,
+                yes=yes,
                 listen=listen,
             )
         if out is not None:
