@@ -17,6 +17,7 @@ from paramsearch.jobs import announce
 from paramsearch.score.objective import Objective
 from paramsearch.tasks.catalog import load_task
 from paramsearch.tracing.arch import Arch
+from paramsearch.train import compiled
 
 SMALL = {"options": {"width": "16"}, "seeds": 2, "steps": 12, "lr": 0.01}
 
@@ -85,6 +86,15 @@ def test_a_solve_says_what_it_takes_and_takes_about_as_many_steps():
     free = sum(not exponent["fixed"] for exponent in exponents)
     planned = solving([1, 2, 4], free, 2, 12, 0.01).member_steps
     assert 0.5 < found.content["member_steps"] / planned < 2
+
+
+@pytest.mark.parametrize(("option", "compiles"), [("--compile", True), ("--no-compile", False)])
+def test_a_solve_compiles_if_asked_to(option, compiles, monkeypatch):
+    monkeypatch.setattr(compiled, "_compile", lambda graph, *_: graph)
+    words = ["solve", "mlp", "--set", "width=16", "--seeds", "2", "--steps", "4", "--lr", "0.01"]
+    ended = CliRunner().invoke(app, [*words, option])
+    assert ended.exit_code == 0, ended.stderr
+    assert ("compiled for " in ended.stderr) == compiles
 
 
 class Picky(torch.nn.Module):

@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 
-from paramsearch.discovery.rounds import RATES_AFTER, TRACKED, Plan, Population
+from paramsearch.discovery.rounds import RATES_AFTER, Plan, Population
 from paramsearch.discovery.setting import Setting
 from paramsearch.discovery.tracking import across
 from paramsearch.discovery.verify import nearby, wide
+
+TRACKED = (4.0, 2.0)
+"""Learning rates of a tracked curve: that tuned at the base and three around the guess, and those
+of later rounds, mostly 1 to 4."""
 
 
 def verifying(setting: Setting, scales: Sequence[int], rules: int, seeds: int, dense: bool) -> Plan:

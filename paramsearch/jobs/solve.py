@@ -74,6 +74,7 @@ def solve(
     options: Mapping[str, object] | None = None,
     backend: str = "auto",
     precision: str = "float32",
+    compile: bool | None = None,
     yes: bool = False,
     listen: Listener = silent,
 ) -> SolveResult:
@@ -103,6 +104,7 @@ def solve(
         options: What to set of the architecture: option or axis -> value.
         backend: How members are trained, as for ``search``.
         precision: Of matrix products, as for ``search``.
+        compile: Whether to compile training steps; None where that pays.
         yes: Go on also where that takes longer, or more memory, than may be expected: `announce`.
         listen: Told about progress.
 
@@ -136,7 +138,7 @@ def solve(
         traced = trace(model, axis=axes[0], task=trained_on)
     with from_file(space):
         encoding = laid.encode(traced.groups(by), optimizer)
-    engine, objective = Engine(backend, precision, None), Objective.load("transfer")
+    engine, objective = Engine(backend, precision, compile), Objective.load("transfer")
     setting = Setting(model, trained_on, axes[0], optimizer, objective, device, seed, engine)
     words = {"--task": task, "--space": space, "--steps": steps, "--lr": lr}
     asked = {
