@@ -111,6 +111,7 @@ def run(cell: Cell, seed: int) -> dict:
         optimizer=cell.optimizer,
         blind=True,
         seed=seed,
+        yes=True,
         **{"options": None, **cell.asked},
     ).content
 

@@ -26,7 +26,8 @@ def main() -> None:
     if run is None:
         run = paramsearch.search("mlp", axis="width", blind=True, out=asked.out).folder
     scales = [int(scale) for scale in asked.scales.split(",")]
-    found = paramsearch.verify(run, scales, ("sp", "mup"), seeds=asked.seeds, out=asked.out)
+    options = {"seeds": asked.seeds, "out": asked.out, "yes": True}
+    found = paramsearch.verify(run, scales, ("sp", "mup"), **options)
     rules = found.certificate["rules"]
     name = found.certificate["rule"]
     print(found.sentence)

@@ -83,7 +83,7 @@ def run(cell: Cell, folder: Path, seed: int, seeds: int) -> dict:
     found = paramsearch.search(**asked, blind=True, seed=seed, out=folder, resume=resume)
     seconds = sum(session["seconds"] for session in found.timing["sessions"])
     baselines = cell.baselines or tuple(_published(cell, folder))
-    told = paramsearch.verify(folder, list(cell.scales), baselines, seeds=seeds)
+    told = paramsearch.verify(folder, list(cell.scales), baselines, seeds=seeds, yes=True)
     content = {
         "seconds": seconds,
         "verify_seconds": time.monotonic() - started - seconds,

@@ -196,7 +196,8 @@ case("scales below", verify("--scales", "16"), "width 16 is not above the base w
 case("scales equal", verify("--scales", "32"), "width 32 is not above the base width 32")
 case("scales words", verify("--scales", "a,b"), "received 'a,b'")
 case("scales fraction", verify("--scales", "64.5"), "--scales must be whole numbers")
-case("scales huge", verify("--scales", "9" * 30), "'mlp' fails at build at width=99999999")
+case("scales huge", verify("--scales", "9" * 15), "at width 999999999999999 a step ... --yes")
+case("insisting", verify("--scales", "9" * 30, "--yes"), "'mlp' fails at build at width=99999999")
 case("scales empty", verify("--scales", ""), "--scales is empty")
 case("no architecture", ["verify", "mup", "--scales", "512"], "add --arch")
 

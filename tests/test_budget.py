@@ -7,10 +7,10 @@ from fake_evaluator import without_training
 from test_driver import ENCODING, MUP
 
 from paramsearch.discovery.budget import Budget, Purse
-from paramsearch.discovery.prediction import Prediction
+from paramsearch.discovery.prediction import Growth, Prediction
 from paramsearch.discovery.store import Store
 from paramsearch.errors import ParamsearchError
-from paramsearch.jobs.announce import announce
+from paramsearch.jobs.announce import Consent, announce
 from paramsearch.jobs.reports import Reports
 from paramsearch.jobs.search import search
 from paramsearch.jobs.spending import EXPLORED, spending
@@ -118,34 +118,33 @@ def test_a_suggestion_beyond_the_bounds_is_refused(tmp_path):
 
 
 def told(predicted, yes):
-    announce("mine", predicted, Reports(lambda progress: None, 1), yes=yes, done=0)
+    consent = Consent("mine", "lower --budget", yes)
+    announce(predicted, consent, Reports(lambda progress: None, 1))
 
 
-STEEP = Prediction(90, 10, 20, 5, 1e9, 1e9, 7200.0, steepness=3.1)
+def growing(times, power, seconds=7200.0, memory=2e11, **others):
+    growth = Growth("width", 32, 64, times, power)
+    return Prediction(90, 10, 20, 5, 1e9, memory, seconds, growth=growth, **others)
 
 
-def test_an_axis_along_which_cost_explodes_is_asked_about():
-    says = (
-        r"cost of a step of architecture 'mine' grows as scale\^3.1 .* about 2 h; .* or add --yes"
-    )
+@pytest.mark.parametrize(("times", "power"), [(9.0, 3.1), (300.0, 2.0)])
+def test_an_axis_along_which_cost_explodes_is_asked_about(times, power):
+    says = f"at width 64 a step of architecture 'mine' costs {times:.0f} times one at the base, "
+    says += "width 32, and all takes about 2 h; lower --budget, or add --yes"
     with pytest.raises(ParamsearchError, match=says):
-        told(STEEP, yes=False)
-    told(STEEP, yes=True)
+        told(growing(times, power), yes=False)
+    told(growing(times, power), yes=True)
 
 
-@pytest.mark.parametrize("milder", [{"seconds": 600.0}, {"steepness": 2.0}])
-def test_a_short_or_a_usual_search_is_not(milder):
-    told(
-        Prediction(
-            **{
-                **dict.fromkeys(["trials", "member_steps", "most_member_steps"], 9),
-                "members": 5,
-                "flops": 1e9,
-                "memory": 1e9,
-                "seconds": 7200.0,
-                "steepness": 3.1,
-                **milder,
-            }
-        ),
-        yes=False,
-    )
+@pytest.mark.parametrize("milder", [(8.6, 3.1, 600.0), (300.0, 2.0, 600.0), (255.0, 2.0, 7200.0)])
+def test_a_short_or_a_usual_job_is_not(milder):
+    times, power, seconds = milder
+    told(growing(times, power, seconds=seconds), yes=False)
+
+
+def test_more_memory_than_there_is_is_asked_about():
+    large = growing(4.0, 2.0, room=2.5e10)
+    says = "'mine' takes about 200 GB of memory at width 64, and there are 25 GB; lower --budget"
+    with pytest.raises(ParamsearchError, match=says):
+        told(large, yes=False)
+    told(large, yes=True)

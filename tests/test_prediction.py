@@ -8,11 +8,11 @@ from test_evaluate import tiny
 from test_plan import weighing
 
 from paramsearch.discovery.predict import predict
-from paramsearch.discovery.prediction import Prediction, rounded, short
+from paramsearch.discovery.prediction import Growth, Prediction, rounded, short
 from paramsearch.discovery.rounds import Plan, Population, Round, plan_of
 from paramsearch.discovery.timing import PASSES
 from paramsearch.errors import ParamsearchError
-from paramsearch.jobs.announce import announce
+from paramsearch.jobs.announce import Consent, announce
 from paramsearch.jobs.reports import Reports
 from paramsearch.tasks.catalog import load_task
 from paramsearch.tracing.arch import Arch, load_arch
@@ -80,10 +80,11 @@ def test_compiling_is_counted_for_every_program():
 
 def test_the_strategy_is_that_of_the_engine(workload):
     recipe = Recipe("adam", 40)
-    assert strategy(workload, recipe, (), Execution(chunk=7, compile=False)) == (False, 7)
-    compiles, chunk = strategy(workload, recipe, (), Execution(work=10**9))
+    known = (cost_of(workload, recipe), workload, recipe, ())
+    assert strategy(*known, Execution(chunk=7, compile=False)) == (False, 7)
+    compiles, chunk = strategy(*known, Execution(work=10**9))
     assert compiles and chunk & (chunk - 1) == 0
-    assert not strategy(workload, recipe, (), Execution(work=10))[0]
+    assert not strategy(*known, Execution(work=10))[0]
 
 
 def test_a_command_is_counted_but_not_timed():
@@ -116,7 +117,8 @@ def test_members_one_by_one_are_noticed_unless_asked_for(backend, looped):
 
 def told(predicted, yes=False, done=0):
     heard = []
-    announce("mine", predicted, Reports(heard.append, 1), yes, done)
+    consent = Consent("mine", "lower --budget", yes)
+    announce(predicted, consent, Reports(heard.append, 1), done)
     return [progress.note for progress in heard]
 
 
@@ -139,8 +141,9 @@ def test_with_consent_or_if_short_it_goes_on_and_says_why(predicted, yes, done):
     assert told(predicted, yes, done) == [WHY, predicted.sentence(done)]
 
 
-def test_other_searches_may_be_long():
-    (said,) = told(PREDICTION)
+def test_a_job_may_be_long_along_a_usual_axis():
+    growth = Growth("width", 32, 128, times=16.0, power=2.0)
+    (said,) = told(dataclasses.replace(PREDICTION, growth=growth, room=1e9))
     assert said == "about 3 h 20 min, 1.3e15 FLOPs, 0.8 GB (1.2e6 member-steps)"
 
 

@@ -35,6 +35,9 @@ Command = Annotated[
 CommandTimeout = Annotated[
     float | None, typer.Option(help="Seconds that one run of --command may take; default: 3600.")
 ]
+Yes = Annotated[
+    bool, typer.Option("--yes", help="Go on though it takes long, or more memory than there is.")
+]
 Jobs = Annotated[int, typer.Option(help="Runs of --command at the same time.")]
 
 

@@ -14,6 +14,7 @@ from paramsearch.cli.engine_options import (
     Jobs,
     Precision,
     Set,
+    Yes,
     settings,
 )
 from paramsearch.cli.failures import plain_failures
@@ -74,7 +75,7 @@ def command(
     command_: Command = None,
     command_timeout: CommandTimeout = None,
     jobs: Jobs = 1,
-    yes: Annotated[bool, typer.Option("--yes", help="Go on though it takes long.")] = False,
+    yes: Yes = False,
     as_json: Json = False,
 ) -> None:
     """Discover, by experiment, the rule that keeps hyperparameters right along an axis."""

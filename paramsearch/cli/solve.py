@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from paramsearch.cli.engine_options import Backend, By, Precision, Set, settings
+from paramsearch.cli.engine_options import Backend, By, Compile, Precision, Set, Yes, settings
 from paramsearch.cli.failures import plain_failures
 from paramsearch.cli.output import Json, errors, show
 from paramsearch.cli.progress import shown
@@ -40,6 +40,8 @@ def command(
     set_: Set = None,
     backend: Backend = "auto",
     precision: Precision = "float32",
+    compile_: Compile = None,
+    yes: Yes = False,
     as_json: Json = False,
 ) -> None:
     """Find exponents along an axis from short runs alone: a search's starting point."""
@@ -62,6 +64,8 @@ def command(
                 options=settings(set_),
                 backend=backend,
                 precision=precision,
+                compile=compile_,
+                yes=yes,
                 listen=listen,
             )
         if out is not None:

@@ -13,6 +13,7 @@ from paramsearch.cli.engine_options import (
     Jobs,
     Precision,
     Set,
+    Yes,
     settings,
 )
 from paramsearch.cli.failures import plain_failures
@@ -65,6 +66,7 @@ def command(
     command_: Command = None,
     command_timeout: CommandTimeout = None,
     jobs: Jobs = 1,
+    yes: Yes = False,
     as_json: Json = False,
 ) -> None:
     """Compare a rule with baselines at held-out scales; exit code 1 when the verdict fails."""
@@ -92,6 +94,7 @@ def command(
                 command=command_,
                 command_timeout=command_timeout,
                 jobs=jobs,
+                yes=yes,
                 listen=listen,
             )
         content = {**result.certificate, "folder": str(result.folder)}

@@ -20,12 +20,9 @@ from paramsearch.discovery.race import KEPT
 from paramsearch.discovery.rounds import Plan, Population, Round, plan_of
 from paramsearch.discovery.settings import SearchSettings
 from paramsearch.discovery.solver.gauss_newton import DAMPINGS, JACOBIANS, ROUNDS
-from paramsearch.discovery.solver.refine import ROUNDS as REFINED
+from paramsearch.discovery.solver.plan import SOLVED, probings
 from paramsearch.discovery.staged import GO_ON
 from paramsearch.score.objective import Objective
-
-SOLVED = (1.5, 4.0)
-"""Jacobians and steps of the solver: 1 or 2, and 2 to 6."""
 
 PARTED = 0.7
 """Share of the searches in which the front has two ends, so that rules are trained longer."""
@@ -203,10 +200,6 @@ def _staged(
 def _probings(
     settings: SearchSettings, counts: Sequence[int], jacobians: float, steps: float
 ) -> tuple[float, float]:
-    """Count the rules that the solver probes: at the second scale, where it approaches, and beyond.
-
-    The approach has half the seeds; start, refinement and check come on top of Jacobians and steps.
-    """
-    one = (1 + len(counts)) * jacobians + steps
-    more = 2**REFINED - 1 + 3
-    return (1.5 * one + more + 1) * settings.solve, (one + more) * settings.solve
+    """Count the rules that the solver probes, if it is asked to."""
+    near, far = probings(len(counts), jacobians, steps)
+    return near * settings.solve, far * settings.solve

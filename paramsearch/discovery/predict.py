@@ -1,194 +1,134 @@
-"""What a search will take, told before it starts: member-steps, operations, memory and time.
+"""What a job will take, told before it starts: member-steps, operations, memory and time.
 
 Member-steps and operations are counts, the same on every machine: with ``f`` floating-point
 operations of a step and ``g`` of a forward pass, n members that make T steps take ``n T f``, and
 with probes ``n (T f + looks * passes * g + 2 g_eval)`` more, 4 g_eval where there is attention.
 Seconds are those of the counted populations at the pace of small ones, trained for a moment at
-every scale.
+every scale where that is short; beyond, at the pace of the largest such scale, as many times as
+long as a step there takes more.
 """
 
 import math
 import resource
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from paramsearch.discovery.curves import recipe, workload_at
-from paramsearch.discovery.prediction import Prediction
-from paramsearch.discovery.probed import Kind, Work, probes_for
-from paramsearch.discovery.rounds import Plan, Population, lengthened
-from paramsearch.discovery.setting import Setting
-from paramsearch.discovery.timing import PASSES, Paces, Way, paces
-from paramsearch.probes.attention import attends
-from paramsearch.tracing.axes import STEPS
-from paramsearch.train.cost import Cost, compile_seconds, forward_flops
-from paramsearch.train.engine import cost_of, strategy
-from paramsearch.train.recipe import Execution
-from paramsearch.train.workload import Workload
+import torch
 
-_SAMPLE = (0.4, 0.5)  # seconds of the longest sample of a pace, at least and at most
-_SHARE = 0.003  # of the search that it may take
-_LARGEST = 512  # members of a sample
+from paramsearch.discovery.place import Place, place_at
+from paramsearch.discovery.prediction import Growth, Prediction
+from paramsearch.discovery.probed import Kind, Work
+from paramsearch.discovery.rounds import Plan, lengthened
+from paramsearch.discovery.setting import Setting
+from paramsearch.discovery.survey import DEAR, Survey, survey
+from paramsearch.discovery.timing import paces
+from paramsearch.tracing.axes import STEPS
+from paramsearch.train.cost import room
+
+_MOST = 0.5  # seconds of the longest sample of a pace, at most
+_SHARE = 0.003  # of the job that it may take
 _HELD = 1.2  # what a process on the CPU grows by over what its tensors take: 1.1 to 1.4, convnets 2
 _COMPILER = 6e7  # bytes of torch's compiler, 5e7 to 7e7
 _BESIDE, _TRIAL = 80, 0.8  # times a moment of plain Python, beside training: to load; and for each
 # trial, to propose and record
 
 
-def predict(setting: Setting, plan: Plan, most: Plan, work: Work | None = None) -> Prediction:
-    """Predict what a search takes.
+@dataclass(frozen=True, slots=True)
+class Care:
+    """How much may be done for a prediction.
+
+    Attributes:
+        least: Seconds of the longest sample of a pace, at least.
+        dear: Effort of a member that is not trained for a moment.
+    """
+
+    least: float
+    dear: float
+
+
+CAREFUL = Care(0.4, DEAR)
+QUICK = Care(0.02, 0.03)
+"""For jobs that may be over in seconds."""
+
+
+def predict(
+    setting: Setting, plan: Plan, most: Plan, work: Work | None = None, care: Care = CAREFUL
+) -> Prediction:
+    """Predict what a job takes, without building models that are large.
 
     Args:
         setting: Model, task, axis, optimizer, objective, device and engine.
         plan: What it will train, as expected.
         most: At most.
-        work: Member-steps, as the evaluator is told; by default those of the plan.
+        work: Member-steps, as the engine is told; by default those of the plan.
+        care: How exactly.
+
+    Raises:
+        ParamsearchError: The model cannot be built or trained at one of the scales.
     """
     members, work = round(plan.member_steps / plan.steps), plan.work() if work is None else work
     if STEPS in setting.arch.training:
         plan, most = lengthened(plan), lengthened(most)
     counts = (round(plan.trials), round(plan.member_steps), math.ceil(most.member_steps), members)
-    places: list[Place] = []
-    for ratio in setting.objective.fidelity.ratios:
-        began = time.perf_counter()
-        workload = workload_at(setting, setting.base_scale * ratio)
-        if not isinstance(workload, Workload):
-            return Prediction(*counts)
-        mine = [p for p in plan.populations if p.ratio == ratio]
-        places.append(_place(setting, workload, mine, work, began))
-    resident, held = (0.0, 1.0) if setting.device.startswith("cuda") else (_resident(), _HELD)
-    compiles = any(way.compiles for place in places for way in place.ways.values())
-    rough = sum(place.rough for place in places)
-    limit = min(max(_SHARE * rough, _SAMPLE[0]), _SAMPLE[1])
-    reason = next((p.workload.backend.reason for p in places), "")
-    looped = places[0].workload.backend.name == "loop" and setting.engine.backend == "auto"
+    if setting.command is not None:
+        return Prediction(*counts)
+    ratios = sorted({p.ratio for p in plan.populations})
+    found = survey(setting, ratios, [p.kind for p in plan.populations])
+    near = {ratio: found.nearest(ratio, care.dear) for ratio in ratios}
+    places = {
+        ratio: place_at(
+            setting, found, [p for p in plan.populations if p.ratio == ratio], work, near[ratio]
+        )
+        for ratio in ratios
+    }
+    device = torch.device(setting.device)
+    resident, held = (0.0, 1.0) if device.type == "cuda" else (_resident(), _HELD)
+    rough = sum(place.rough for place in places.values())
+    seconds = (_BESIDE + _TRIAL * plan.trials) * _moment()
+    for one in sorted(set(near.values())):
+        those = [places[ratio] for ratio in ratios if near[ratio] == one]
+        # What is multiplied is measured well.
+        least = care.least if all(p.needs is p.near for p in those) else CAREFUL.least
+        seconds += _timed(those, min(max(_SHARE * rough, least), _MOST))
+    compiles = any(way.compiles for place in places.values() for way in place.ways.values())
+    backend = places[ratios[0]].workload.backend
+    looped = backend.name == "loop" and setting.engine.backend == "auto"
     return Prediction(
         *counts,
-        flops=sum(place.flops for place in places),
-        memory=resident + _COMPILER * compiles + held * max(place.memory for place in places),
-        seconds=(_BESIDE + _TRIAL * plan.trials) * _moment()
-        + sum(place.seconds(limit) for place in places),
-        looped=reason if looped else "",
-        steepness=_steepness(places, setting.objective.fidelity.ratios),
+        flops=sum(place.flops for place in places.values()),
+        memory=resident
+        + _COMPILER * compiles
+        + held * max(place.memory for place in places.values()),
+        seconds=seconds,
+        looped=backend.reason if looped else "",
+        growth=_growth(setting, found, ratios),
+        room=room(device),
     )
 
 
-def _steepness(places: "Sequence[Place]", ratios: Sequence[int]) -> float:
-    """Give the power of the scale with which the operations of a step grow at the end."""
-    before, last = (place.costs["plain"].flops for place in places[-2:])
-    return math.log(last / before) / math.log(ratios[-1] / ratios[-2]) if before > 0 else 0.0
+def _timed(places: Sequence[Place], limit: float) -> float:
+    """Time what trains at scales that are sampled at one of them, for 3 times the limit, about."""
+    sizes: dict[Kind, int] = {}
+    for place in places:
+        sizes |= {kind: max(n, sizes.get(kind, 0)) for kind, n in place.sizes.items()}
+    paced = paces(places[0].setting, places[0].workload, sizes, limit)
+    return sum(place.seconds(paced) for place in places)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """One scale of a search, and what trains there.
-
-    Attributes:
-        setting: Of the search.
-        workload: The model at this scale.
-        populations: What trains.
-        ways: How those of each kind train.
-        costs: Of a member of each kind.
-        preparing: Seconds that the search needs before it can train here.
-    """
-
-    setting: Setting
-    workload: Workload
-    populations: Sequence[Population]
-    ways: Mapping[Kind, Way]
-    costs: Mapping[Kind, Cost]
-    preparing: float
-
-    @property
-    def steps(self) -> int:
-        """Updates per member."""
-        return self.setting.objective.fidelity.steps
-
-    @property
-    def looks(self) -> int:
-        """Times that critical sharpness is measured in a run with probes."""
-        objective = self.setting.objective
-        weighs = bool(objective.weights.sharpness_collapse)
-        return len(objective.fidelity.sharpness_steps()) * weighs
-
-    @property
-    def rough(self) -> float:
-        """Seconds, roughly, without measuring any."""
-        steps = self.steps * sum(p.members * p.times for p in self.populations)
-        return steps * self.costs["plain"].seconds
-
-    @property
-    def flops(self) -> float:
-        """Floating-point operations of all that trains here."""
-        workload = self.workload
-        every = self.steps * self.costs["plain"].flops
-        sharp = self.looks * PASSES * forward_flops(workload, workload.batch(0))
-        slopes = bool(self.setting.objective.weights.probe_slopes)
-        ends = 2 * (1 + attends(workload.tensors))  # before and after, of outputs and of logits
-        probed = ends * slopes * forward_flops(workload, workload.evaluation())
-        return sum(
-            p.members * p.times * (every + sharp * p.sharp + probed * p.probed)
-            for p in self.populations
-        )
-
-    @property
-    def memory(self) -> float:
-        """Bytes that the largest chunk takes."""
-        return max(
-            self.costs[p.kind].shared_bytes
-            + self.costs[p.kind].member_bytes * max(self.ways[p.kind].chunks(p.members))
-            for p in self.populations
-        )
-
-    def seconds(self, limit: float) -> float:
-        """Time all that trains here by small samples, which take about 3 times the limit."""
-        sizes = (self._most(probed=False), self._most(probed=True))
-        found: Paces = paces(self.setting, self.workload, *sizes, limit)
-        return (
-            self.preparing
-            + sum(
-                compile_seconds(self.costs[kind]) for kind, way in self.ways.items() if way.compiles
-            )
-            + sum(
-                p.times
-                * found.seconds(
-                    self.ways[p.kind], p.probed, p.members, self.steps, self.looks * p.sharp
-                )
-                for p in self.populations
-            )
-        )
-
-    def _most(self, probed: bool) -> int:
-        """Give how many members are sampled: as many as train at once, if those are not many."""
-        some = (p for p in self.populations if p.probed == probed)
-        sizes = (n for p in some for n in self.ways[p.kind].chunks(p.members))
-        return min(max(sizes, default=1), _LARGEST)
-
-
-def _place(
-    setting: Setting,
-    workload: Workload,
-    populations: Sequence[Population],
-    work: Work,
-    began: float,
-) -> Place:
-    made, fidelity = recipe(setting), setting.objective.fidelity
-    weights = setting.objective.weights
-    slopes = weights.model_copy(update={"sharpness_collapse": 0.0})
-    times = fidelity.sharpness_steps()
-    costs: dict[Kind, Cost] = {}
-    ways: dict[Kind, Way] = {}
-    plain: Kind = "plain"
-    kinds: list[Kind] = [plain, *(p.kind for p in populations)]
-    for kind in dict.fromkeys(kinds):
-        counted = slopes if kind == "probed" else weights
-        probes = probes_for(counted, fidelity.lr.low, times) if kind != plain else []
-        ahead = work.get((populations[0].ratio, kind))
-        execution = Execution(setting.engine.compile, ahead)
-        costs[kind] = cost_of(workload, made, probes)
-        ways[kind] = Way(*strategy(workload, made, probes, execution))
-    return Place(setting, workload, populations, ways, costs, time.perf_counter() - began)
+def _growth(setting: Setting, found: Survey, ratios: Sequence[float]) -> Growth | None:
+    """Say how a step grows along the axis."""
+    if len(ratios) < 2:
+        return None
+    base, before, last = (found.needs(ratio).costs["plain"].seconds for ratio in (1, *ratios[-2:]))
+    return Growth(
+        axis=setting.axis,
+        base=setting.base_scale,
+        scale=round(setting.base_scale * ratios[-1]),
+        times=last / base,
+        power=math.log(last / before) / math.log(ratios[-1] / ratios[-2]),
+    )
 
 
 def _moment() -> float:

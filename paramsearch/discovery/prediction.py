@@ -1,15 +1,35 @@
-"""What a search will take, as data and in words."""
+"""What a job will take, as data and in words."""
 
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Prediction:
-    """What a search will take.
+class Growth:
+    """How the cost of a step grows along an axis.
 
     Attributes:
-        trials: Candidates evaluated, as expected.
+        axis: The axis.
+        base: Size of the base.
+        scale: The largest size that trains.
+        times: Cost of a step there, over that at the base.
+        power: Of the scale with which it grows from the last size but one to the last.
+    """
+
+    axis: str
+    base: int
+    scale: int
+    times: float
+    power: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a job will take.
+
+    Attributes:
+        trials: Candidates evaluated, as expected; 0 where none are proposed.
         member_steps: Updates of all training runs, as expected.
         most_member_steps: At most, whatever the data say.
         members: Training runs, as expected.
@@ -18,8 +38,8 @@ class Prediction:
         memory: Bytes at the peak: of this process, or on the GPU that trains; None likewise.
         seconds: As expected; None likewise.
         looped: Why members train one by one though nobody asked for it; "" where they do not.
-        steepness: Power of the scale with which the operations of a step grow, from the last
-            scale but one to the last.
+        growth: How a step grows along the axis; None where one scale alone trains.
+        room: Bytes that the machine, or the GPU that trains, has.
     """
 
     trials: int
@@ -30,7 +50,8 @@ class Prediction:
     memory: float | None = None
     seconds: float | None = None
     looped: str = ""
-    steepness: float = 0.0
+    growth: Growth | None = None
+    room: float = inf
 
     def counts(self) -> dict[str, Any]:
         """Give what does not depend on the machine, as plain data."""
@@ -63,7 +84,7 @@ class Prediction:
 
     def left(self, done: int) -> float:
         """Give the seconds that are left once some trials are done."""
-        return (self.seconds or 0.0) * max(0.0, 1 - done / self.trials)
+        return (self.seconds or 0.0) * max(0.0, 1 - done / max(1, self.trials))
 
 
 def short(value: float) -> str:
@@ -86,8 +107,8 @@ def rounded(seconds: float) -> str:
         seconds: Not negative.
 
     Example:
-        >>> [rounded(s) for s in (0.3, 42, 100, 229, 12000, 400000)]
-        ['1 s', '40 s', '100 s', '4 minutes', '3 h 20 min', '5 days']
+        >>> [rounded(s) for s in (0.3, 42, 100, 229, 12000, 400000, 1e12)]
+        ['1 s', '40 s', '100 s', '4 minutes', '3 h 20 min', '5 days', '3.2e4 years']
     """
     if seconds < 120:
         step = 5 if seconds >= 17.5 else 1
@@ -98,4 +119,5 @@ def rounded(seconds: float) -> str:
     if minutes < 48 * 60:
         hours, rest = divmod(10 * round(minutes / 10), 60)
         return f"{hours} h {rest} min" if rest else f"{hours} h"
-    return f"{round(minutes / 60 / 24)} days"
+    days = minutes / 60 / 24
+    return f"{round(days)} days" if days < 730 else f"{short(days / 365)} years"

@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 Kind = Literal["plain", "probed", "sharp"]
 """What watches a population: nothing, the update probes, or critical sharpness too."""
 
-Work = Mapping[tuple[int, Kind], int]
+Work = Mapping[tuple[float, Kind], int]
 """Member-steps ahead for populations of a kind at a ratio."""
 
 

@@ -16,7 +16,7 @@ from paramsearch.score.stage import Stage
 TRACKED = (3.5, 1.0)
 """Learning rates of a tracked curve, means over a search: in its first round, and later."""
 
-_REFINED = 4
+RATES_AFTER = 4
 """Learning rates of the base curve after its first round, mostly (14 curves: 3 or 4)."""
 
 
@@ -47,14 +47,14 @@ class Population:
     """Members that train together at one scale.
 
     Attributes:
-        ratio: The scale over the base.
+        ratio: The scale over the base; whole in a search.
         probed: Whether probes watch them.
         members: How many they are.
         times: How many such populations there are, about.
         sharp: Whether critical sharpness is among the probes.
     """
 
-    ratio: int
+    ratio: float
     probed: bool
     members: int
     times: float = 1.0
@@ -92,7 +92,7 @@ class Plan:
 
     def work(self) -> "Work":
         """Count the updates of runs of each kind at each scale."""
-        found = Counter[tuple[int, Kind]]()
+        found = Counter[tuple[float, Kind]]()
         for p in self.populations:
             found[p.ratio, p.kind] += round(self.steps * p.members * p.times)
         return found
@@ -143,7 +143,7 @@ def _base(grid: LrGrid) -> tuple[float, ...]:
     if grid.base == "dense":
         return (rates,)
     first = len(across(range(rates)))
-    return (first, min(_REFINED, rates - first))
+    return (first, min(RATES_AFTER, rates - first))
 
 
 def _window(grid: LrGrid) -> tuple[float, ...]:

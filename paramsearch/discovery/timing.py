@@ -1,17 +1,18 @@
 """How long the members of one scale take here and now, by training a few of them for a moment."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 
 from paramsearch.discovery.curves import recipe
+from paramsearch.discovery.probed import Kind
 from paramsearch.discovery.setting import Setting
 from paramsearch.probes.quantities import update_probes
 from paramsearch.rules.neutral import neutral
-from paramsearch.train.cost import GAIN
+from paramsearch.train.cost import GAIN, Cost
 from paramsearch.train.engine import train
-from paramsearch.train.pace import Pace, pace
+from paramsearch.train.pace import NONE, Pace, pace
 from paramsearch.train.population import Member, Stacker
 from paramsearch.train.probe import Probe, member_losses
 from paramsearch.train.recipe import Execution
@@ -60,6 +61,20 @@ class Paces:
     probed: Pace
     looking: Pace
 
+    def scaled(self, known: Cost, other: Cost) -> "Paces":
+        """Give the times at another scale, from what a step takes here and there.
+
+        Args:
+            known: Of a member at this scale.
+            other: At that scale.
+        """
+        more = (
+            other.member_bytes / known.member_bytes,
+            other.operations / max(1, known.operations),
+            other.seconds / known.seconds,
+        )
+        return Paces(*(own.scaled(*more) for own in (self.plain, self.probed, self.looking)))
+
     def seconds(self, way: Way, probed: bool, members: int, steps: int, looks: int) -> float:
         """Give the time of one population.
 
@@ -81,17 +96,14 @@ class Paces:
         )
 
 
-def paces(
-    setting: Setting, workload: Workload, members: int, watched: int, seconds: float
-) -> Paces:
+def paces(setting: Setting, workload: Workload, sizes: Mapping[Kind, int], seconds: float) -> Paces:
     """Time the members of one scale.
 
     Args:
         setting: Optimizer and learning rates; samples take the lowest, with which none diverges.
         workload: The model at its scale.
-        members: Most that train at once without probes.
-        watched: The same with probes.
-        seconds: That each of three measurements may take, about.
+        sizes: Kinds of population that there are -> most members that train at once.
+        seconds: That each of at most three measurements may take, about.
     """
     rule = neutral(setting.optimizer, workload.ratios)
     usual = recipe(setting)
@@ -118,10 +130,14 @@ def paces(
                 member_losses(workload, stack, moved, workload.batch(0))
         _finish(workload)
 
+    def timed(run: Callable[[int, int], None], *kinds: Kind) -> Pace:
+        members = max((sizes[kind] for kind in kinds if kind in sizes), default=0)
+        return pace(run, members, seconds) if members else NONE
+
     return Paces(
-        plain=pace(training(()), members, seconds),
-        probed=pace(training(update_probes()), watched, seconds),
-        looking=pace(look, watched, seconds),
+        plain=timed(training(()), "plain"),
+        probed=timed(training(update_probes()), "probed", "sharp"),
+        looking=timed(look, "sharp"),
     )
 
 

@@ -20,6 +20,7 @@ from paramsearch.discovery.tracking import Known, Train, across, around, track
 from paramsearch.errors import ParamsearchError
 from paramsearch.rules.rule import Rule
 from paramsearch.score.curve import Optimum, mean_over_seeds, optimum
+from paramsearch.score.fidelity import LrGrid
 
 Array = NDArray[np.float64]
 
@@ -147,7 +148,7 @@ def measure(
     watch = Watch(steps, note)
 
     def curves_at(
-        scale: int, some: Sequence[Rule], first: Sequence[Collection[int]], wide: range
+        scale: int, some: Sequence[Rule], first: Sequence[Collection[int]], within: range
     ) -> list[Curve]:
         workload = workload_at(setting, scale)
 
@@ -155,21 +156,19 @@ def measure(
             at = [(rule, _lr(grid.low, k)) for rule, k in points]
             return point_losses(setting, workload, some, at, seeds, watch)
 
-        limits = range(wide.start - _REACH, wide.stop + _REACH)
-        found = _dense(train, len(some), wide) if dense else track(train, first, limits)
+        limits = range(within.start - _REACH, within.stop + _REACH)
+        found = _dense(train, len(some), within) if dense else track(train, first, limits)
         return [_curve(grid.low, known) for known in found]
 
-    wide = range(round(float(np.log2(grid.high / grid.low)) / _STEP) + 1)
-    (at_base,) = curves_at(base, [next(iter(rules.values()))], [across(wide)], wide)
+    whole = wide(grid)
+    (at_base,) = curves_at(base, [next(iter(rules.values()))], [across(whole)], whole)
     center = _index(grid.low, base_optimum(setting, at_base.lrs, at_base.losses))
     curves = {name: {base: at_base} for name in rules}
-    reach = max(2, round(grid.window / _STEP))
     guesses = [center] * len(rules)
     for previous, scale in zip((base, *scales), scales, strict=False):
         done += 1
         first = [[center, *around(guess, scale / previous)] for guess in guesses]
-        near = range(center - reach, center + reach + 1)
-        found = curves_at(scale, list(rules.values()), first, near)
+        found = curves_at(scale, list(rules.values()), first, nearby(grid, center))
         for name, curve in zip(rules, found, strict=True):
             curves[name][scale] = curve
         optima = [curve.best for curve in found]
@@ -179,6 +178,17 @@ def measure(
         ]
     listen(Progress("verify", len(scales) + 1, len(scales) + 1, None, members))
     return Evidence(setting.axis, base, _lr(grid.low, center), curves)
+
+
+def wide(grid: LrGrid) -> range:
+    """Give the points of the grid between the ends that the objective names."""
+    return range(round(float(np.log2(grid.high / grid.low)) / _STEP) + 1)
+
+
+def nearby(grid: LrGrid, center: int) -> range:
+    """Give the points of a dense curve around the base's optimum."""
+    reach = max(2, round(grid.window / _STEP))
+    return range(center - reach, center + reach + 1)
 
 
 def _lr(low: float, index: int) -> float:

@@ -132,14 +132,15 @@ def check_seed(seed: int) -> None:
 
 
 def check_trains(setting: Setting, scales: Sequence[int]) -> None:
-    """Check that a model can be trained: built and run at every scale.
+    """Check that a model can be trained: built and run at every scale, if not by a program.
 
     Args:
         setting: Model, task and axis.
-        scales: Sizes along the axis, beside the base.
+        scales: Sizes along the axis.
 
     Raises:
         ParamsearchError: It cannot; says where and why.
     """
-    for scale in (setting.base_scale, *scales):
-        workload_at(setting, scale)
+    if setting.command is None:
+        for scale in scales:
+            workload_at(setting, scale)

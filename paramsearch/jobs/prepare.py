@@ -4,7 +4,7 @@ from paramsearch.discovery.explore import proposer_for
 from paramsearch.discovery.setting import Setting
 from paramsearch.discovery.settings import SearchSettings
 from paramsearch.errors import ParamsearchError
-from paramsearch.jobs.checks import check_trains, from_file
+from paramsearch.jobs.checks import from_file
 from paramsearch.jobs.command import check_command, check_weights
 from paramsearch.jobs.device import check_device
 from paramsearch.rules.space import Encoding, Space
@@ -59,9 +59,4 @@ def prepare(
                 "low < high"
             )
     proposer_for(settings, encoding)  # a sampler that cannot be used shows before anything trains
-    if command is not None:
-        return setting, traced, encoding
-    with from_file(settings.arch):
-        ratios = objective.fidelity.ratios[1:]
-        check_trains(setting, [setting.base_scale * ratio for ratio in ratios])
     return setting, traced, encoding

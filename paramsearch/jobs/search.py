@@ -20,9 +20,17 @@ from paramsearch.discovery.settings import SearchSettings, free_folder, latest_f
 from paramsearch.discovery.solver.solve import check_ratios
 from paramsearch.discovery.store import Store
 from paramsearch.discovery.summary import failures, summarize
-from paramsearch.jobs.announce import announce, forecast, work_of
-from paramsearch.jobs.checks import check_axis, check_scored, check_seed, from_file, of_training
+from paramsearch.jobs.announce import Consent, announce
+from paramsearch.jobs.checks import (
+    check_axis,
+    check_scored,
+    check_seed,
+    check_trains,
+    from_file,
+    of_training,
+)
 from paramsearch.jobs.command import command_of
+from paramsearch.jobs.forecast import forecast, work_of
 from paramsearch.jobs.names import space_for
 from paramsearch.jobs.prepare import prepare
 from paramsearch.jobs.reports import Reports
@@ -36,6 +44,8 @@ from paramsearch.score.objective import Objective
 from paramsearch.tracing.arch import Arch, load_arch
 from paramsearch.tracing.axes import STEPS, declared
 from paramsearch.tracing.trace import Trace
+
+_SHORTER = "lower --budget, choose an objective with smaller ratios"
 
 
 def search(
@@ -112,7 +122,7 @@ def search(
             ``{rule}``, ``{lr}`` and the axes, as ``Command`` tells; None trains here.
         command_timeout: Seconds that one run of it may take.
         jobs: Runs of it at the same time.
-        yes: Go on also where members train one by one for longer than ten minutes.
+        yes: Go on also where that takes longer, or more memory, than may be expected: `announce`.
         listen: Told about progress.
 
     Returns:
@@ -199,14 +209,17 @@ def search(
     again += f" --out {shlex.quote(str(folder))} --resume"
     with opened(folder, settings, resume) as store, _resumable(store, again):
         reports.send(Progress("plan", 0, None, None))
-        plan = spending(
-            settings.allowance,
-            min(settings.together, encoding.points),
-            lambda trials: forecast(settings, setting, encoding, len(seen), trials),
-        )
+        with from_file(settings.arch):
+            plan = spending(
+                settings.allowance,
+                min(settings.together, encoding.points),
+                lambda trials: forecast(settings, setting, encoding, len(seen), trials),
+            )
         predicted = plan.predicted
         done = len(store.trials())
-        announce(model.name, predicted, reports, yes, done)
+        announce(predicted, Consent(model.name, _SHORTER, yes), reports, done)
+        with from_file(settings.arch):
+            check_trains(setting, [setting.base_scale * ratio for ratio in goal.fidelity.ratios])
         reports.send(Progress("base", 0, None, None))
         started = time.monotonic()
         try:

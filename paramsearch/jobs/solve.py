@@ -12,12 +12,21 @@ from paramsearch.discovery.progress import Listener, Progress, Watch, silent
 from paramsearch.discovery.setting import Setting
 from paramsearch.discovery.solver.base_rate import STEPS, BaseRate, base_rate
 from paramsearch.discovery.solver.fitting import fitting
+from paramsearch.discovery.solver.plan import solving
 from paramsearch.discovery.solver.solve import Solution, check_ratios, solve_axis
 from paramsearch.discovery.solver.table import solution_groups, solution_json
 from paramsearch.discovery.summary import rule_json
 from paramsearch.errors import ParamsearchError
-from paramsearch.jobs.checks import check_axis, check_seed, check_solvable, from_file
+from paramsearch.jobs.announce import Consent
+from paramsearch.jobs.checks import (
+    check_axis,
+    check_seed,
+    check_solvable,
+    check_trains,
+    from_file,
+)
 from paramsearch.jobs.device import check_device
+from paramsearch.jobs.forecast import ahead
 from paramsearch.jobs.names import space_for
 from paramsearch.jobs.reports import Reports
 from paramsearch.rules.encoding import Encoding
@@ -65,6 +74,8 @@ def solve(
     options: Mapping[str, object] | None = None,
     backend: str = "auto",
     precision: str = "float32",
+    compile: bool | None = None,
+    yes: bool = False,
     listen: Listener = silent,
 ) -> SolveResult:
     """Find the exponents at which the slopes of the update probes vanish.
@@ -93,6 +104,8 @@ def solve(
         options: What to set of the architecture: option or axis -> value.
         backend: How members are trained, as for ``search``.
         precision: Of matrix products, as for ``search``.
+        compile: Whether to compile training steps; None where that pays.
+        yes: Go on also where that takes longer, or more memory, than may be expected: `announce`.
         listen: Told about progress.
 
     Returns:
@@ -125,7 +138,7 @@ def solve(
         traced = trace(model, axis=axes[0], task=trained_on)
     with from_file(space):
         encoding = laid.encode(traced.groups(by), optimizer)
-    engine, objective = Engine(backend, precision, None), Objective.load("transfer")
+    engine, objective = Engine(backend, precision, compile), Objective.load("transfer")
     setting = Setting(model, trained_on, axes[0], optimizer, objective, device, seed, engine)
     words = {"--task": task, "--space": space, "--steps": steps, "--lr": lr}
     asked = {
@@ -142,6 +155,12 @@ def solve(
         "blind": blind,
     }
     command = _command(asked, {key: value for key, value in words.items() if value is not None})
+    consent = Consent(model.name, "lower --ratios, --seeds or --steps", yes)
+    for axis in axes:
+        along, free = replace(setting, axis=axis), sum(v.axis == axis for v in encoding.variables)
+        with from_file(name):
+            ahead(along, solving(ratios, free, seeds, steps, lr), consent, listen)
+            check_trains(along, [along.base_scale * ratio for ratio in ratios])
     started, counter = time.monotonic(), _Counter(listen)
     chosen = [1000 * seed + index for index in range(seeds)]
     solutions: list[Solution] = []

@@ -13,10 +13,13 @@ from paramsearch.discovery.setting import Setting
 from paramsearch.discovery.settings import free_folder
 from paramsearch.discovery.target import Target, find_target
 from paramsearch.discovery.verify import check_scales, measure
+from paramsearch.discovery.verify_plan import verifying
 from paramsearch.errors import ParamsearchError
+from paramsearch.jobs.announce import Consent
 from paramsearch.jobs.checks import check_axis, check_seed, check_trains, from_file
 from paramsearch.jobs.command import check_command, command_of
 from paramsearch.jobs.device import check_device
+from paramsearch.jobs.forecast import ahead
 from paramsearch.rules.resolve import resolve
 from paramsearch.rules.rule import Rule
 from paramsearch.score.objective import Objective
@@ -67,6 +70,7 @@ def verify(
     command: str | None = None,
     command_timeout: float | None = None,
     jobs: int = 1,
+    yes: bool = False,
     listen: Listener = silent,
 ) -> Verification:
     """Prove a rule at scales that its search never saw, beside published rules.
@@ -98,6 +102,7 @@ def verify(
             of the run.
         command_timeout: Seconds that one run of it may take.
         jobs: Runs of it at the same time.
+        yes: Go on also where that takes longer, or more memory, than may be expected: `announce`.
         listen: Told about progress.
 
     Returns:
@@ -151,12 +156,14 @@ def verify(
     check_folder(folder)
     files = {_label(baseline): baseline for baseline in baselines} | {rule.name: str(target)}
     with from_file(arch or found.asked.get("arch")):
-        if setting.command is None:
-            check_trains(setting, sizes)
         traced = trace(model, axis=axis, task=setting.task)
     for label, each in rules.items():  # a misfit shows before anything trains
         with from_file(files.get(label)):
             resolve(each, traced.tensors, dict.fromkeys(model.axes, 1.0))
+    with from_file(arch or found.asked.get("arch")):
+        plan = verifying(setting, sizes, len(rules), seeds, dense)
+        ahead(setting, plan, Consent(model.name, "lower --scales or --seeds", yes), listen)
+        check_trains(setting, [setting.base_scale, *sizes])
     block = [1000 * seed + _FIRST_SEED + index for index in range(seeds)]
     with from_file(objective or found.asked.get("objective"), about="fidelity.lr"):
         evidence = measure(setting, rules, sizes, block, listen, dense)

@@ -1,5 +1,6 @@
 """What a member costs, and what follows: how many train at once, and whether compiling pays."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -99,6 +100,18 @@ def forward_flops(workload: Workload, batch: Batch) -> float:
     return float(meter.flops)
 
 
+def room(device: torch.device) -> float:
+    """Give the bytes of memory that the machine, or the GPU that trains, has.
+
+    Example:
+        >>> room(torch.device("cpu")) > CPU_BYTES
+        True
+    """
+    if device.type == "cuda":
+        return float(cast(Any, torch.cuda).get_device_properties(device).total_memory)
+    return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+
+
 def chunk_size(cost: Cost, device: torch.device, compiled: bool = False) -> int:
     """Choose how many members train at once.
 
@@ -116,12 +129,12 @@ def chunk_size(cost: Cost, device: torch.device, compiled: bool = False) -> int:
         192
     """
     if device.type == "cuda":
-        room = GPU_SHARE * float(cast(Any, torch.cuda).get_device_properties(device).total_memory)
+        most = GPU_SHARE * room(device)
     else:
-        room = CPU_BYTES
+        most = CPU_BYTES
         if compiled:
-            room = min(room, max(CACHED_BYTES, FEWEST * cost.member_bytes + cost.shared_bytes))
-    size = max(1, int((room - cost.shared_bytes) / cost.member_bytes))
+            most = min(most, max(CACHED_BYTES, FEWEST * cost.member_bytes + cost.shared_bytes))
+    size = max(1, int((most - cost.shared_bytes) / cost.member_bytes))
     return 1 << (size.bit_length() - 1) if compiled else size
 
 

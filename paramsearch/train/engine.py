@@ -94,20 +94,20 @@ def cost_of(
 
 
 def strategy(
+    cost: Cost,
     workload: Workload,
     recipe: Recipe,
     probes: Sequence[Probe],
     execution: Execution,
-    lr: float = 1e-3,
 ) -> tuple[bool, int]:
     """Decide how populations are trained where that is left open.
 
     Args:
-        workload: The model at its scale.
+        cost: Of a member.
+        workload: The model, at any scale.
         recipe: Optimizer and steps.
         probes: What is measured on the way.
         execution: What is asked; its ``work`` decides whether compiling pays.
-        lr: A learning rate like those to come.
 
     Returns:
         Whether steps are compiled, and how many members train at once.
@@ -115,9 +115,6 @@ def strategy(
     steady = optimizer_entry(recipe.optimizer).make(workload.tensors).steady
     possible = steady and workload.backend.name == "stacked"
     compiles = False if not possible else execution.compile
-    if execution.chunk is not None and compiles is not None:
-        return compiles, execution.chunk
-    cost = cost_of(workload, recipe, probes, lr)
     if compiles is None:
         steps = recipe.steps
         looking = sum(any(probe.looks(k, steps) for probe in probes) for k in range(steps))
@@ -152,13 +149,11 @@ class _Population:
     def train(self, members: Sequence[Member], on_steps: Callable[[int], None]) -> Outcome:
         work = self._execution.work or len(members) * self._recipe.steps
         execution = replace(self._execution, work=work)
-        compiles, size = strategy(
-            self._workload, self._recipe, self._probes, execution, members[0].lr
-        )
+        cost = cost_of(self._workload, self._recipe, self._probes, members[0].lr)
+        compiles, size = strategy(cost, self._workload, self._recipe, self._probes, execution)
         size = min(size, self._workload.kept.get(self._fits, size))
         if compiles and execution.chunk is None:  # do not fill a large program with nothing
             size = min(size, 1 << (len(members) - 1).bit_length())
-        cost = cost_of(self._workload, self._recipe, self._probes, members[0].lr)
         memory = min(size, len(members)) * cost.member_bytes
         with kept_memory(self._workload.device, memory, wait=not compiles):
             return self.in_chunks(members, size, compiles, on_steps)

@@ -42,6 +42,25 @@ class Pace:
         """
         return self.start + self.member * members + steps * (self.step + self.member_step * members)
 
+    def scaled(self, member: float, step: float, member_step: float) -> "Pace":
+        """Give the pace of a population whose parts take so many times as long.
+
+        Args:
+            member: Beginning, per member.
+            step: Each step.
+            member_step: Each member's part of it.
+
+        Example:
+            >>> Pace(1.0, 1.0, 1.0, 1.0).scaled(2.0, 3.0, 4.0)
+            Pace(start=1.0, member=2.0, step=3.0, member_step=4.0)
+        """
+        parts = (member * self.member, step * self.step, member_step * self.member_step)
+        return Pace(self.start, *parts)
+
+
+NONE = Pace(0.0, 0.0, 0.0, 0.0)
+"""Of a population that there is not."""
+
 
 def pace(run: Run, members: int, seconds: float) -> Pace:
     """Measure how long a run takes, from samples of few and many members and steps.

@@ -34,7 +34,10 @@ biased; at it, SGD with momentum stands at the edge of stability, where what an 
 longer linear: the MLP's hidden learning rate came out as -0.23 there, and as -0.04 at half."""
 
 _LOW, _HIGH, _OCTAVE = -20, 8, 2  # powers of 2 of the grid; points per octave
-_FIRST = (-14, 1)  # between which the first points lie
+_LEAST, _MOST = -14, 1  # between which the first points lie
+
+FIRST = across(range((_LEAST - _LOW) * _OCTAVE, (_MOST - _LOW) * _OCTAVE + 1))
+"""Learning rates that are tried first, by their place on the grid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +136,7 @@ def _curve(
         courses.update(zip((k for _, k in points), each, strict=True))
         return shaped(outcome.final, len(points), len(seeds))
 
-    low, high = ((power - _LOW) * _OCTAVE for power in _FIRST)
-    first = across(range(low, high + 1))
-    (known,) = track(add, [first], range(len(grid)))
+    (known,) = track(add, [FIRST], range(len(grid)))
     lrs, losses = [grid[k] for k in known], np.stack(list(known.values()))
     best, at = optimum(lrs, losses), f"{setting.axis}={setting.base_scale}"
     if best is None or not best.interior:
