@@ -9,11 +9,14 @@ from fake_curves import BEST_LR, at_every_seed, losses
 
 import paramsearch
 from paramsearch import ParamsearchError, Rule
+from paramsearch.cli.progress import _eta
 from paramsearch.discovery import verify as measuring
 from paramsearch.discovery.certificate import certify, drift
-from paramsearch.discovery.progress import silent
+from paramsearch.discovery.prediction import Prediction
+from paramsearch.discovery.progress import Progress, silent
 from paramsearch.discovery.target import find_target
 from paramsearch.discovery.verify import Curve, Evidence, check_scales, measure
+from paramsearch.jobs import verify as verifying
 
 
 @pytest.fixture(autouse=True)
@@ -262,3 +265,16 @@ def test_progress_counts_scales():
     measure(setting, {"mup": Rule.load("mup")}, [64, 128], [0], seen.append)
     assert (seen[-1].done, seen[-1].total) == (3, 3)
     measure(setting, {"mup": Rule.load("mup")}, [64], [0], silent)
+
+
+SHARES = {0: 0.0, 1: 0.05, 2: 0.15, 3: 1.0}
+
+
+def test_time_left_goes_by_what_each_scale_takes(tmp_path, monkeypatch):
+    predicted = Prediction(0, 1, 1, 1, parts=(1.0, 2.0, 17.0))
+    monkeypatch.setattr(verifying, "ahead", lambda *_: predicted)
+    heard = []
+    checked("mup", [128, 512], ["sp"], tmp_path, listen=heard.append)
+    assert {p.done: p.share for p in heard if p.stage == "verify"} == SHARES
+    second = Progress("verify", 2, 3, None, share=0.15)
+    assert _eta(second, 30.0) == ", about 170 s left"

@@ -125,4 +125,5 @@ def _eta(progress: Progress, seconds: float) -> str:
     if progress.total is None or not 0 < progress.done < progress.total or seconds < 1:
         return ""  # also where the stage is first heard of when some of it is done
     about = "at most" if progress.stage == "search" else "about"
-    return f", {about} {seconds * (progress.total - progress.done) / progress.done:.0f} s left"
+    share = progress.done / progress.total if progress.share is None else progress.share
+    return f", {about} {seconds * (1 - share) / share:.0f} s left" if share else ""

@@ -12,7 +12,7 @@ import math
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -86,12 +86,13 @@ def predict(
     device = torch.device(setting.device)
     resident, held = (0.0, 1.0) if device.type == "cuda" else (_resident(), _HELD)
     rough = sum(place.rough for place in places.values())
-    seconds = (_BESIDE + _TRIAL * plan.trials) * _moment()
+    parts: dict[float, float] = {}
     for one in sorted(set(near.values())):
-        those = [places[ratio] for ratio in ratios if near[ratio] == one]
+        those = {ratio: place for ratio, place in places.items() if near[ratio] == one}
         # What is multiplied is measured well.
-        least = care.least if all(p.needs is p.near for p in those) else CAREFUL.least
-        seconds += _timed(those, min(max(_SHARE * rough, least), _MOST))
+        here = all(place.needs is place.near for place in those.values())
+        least = care.least if here else CAREFUL.least
+        parts |= _timed(those, min(max(_SHARE * rough, least), _MOST))
     compiles = any(way.compiles for place in places.values() for way in place.ways.values())
     backend = places[ratios[0]].workload.backend
     looped = backend.name == "loop" and setting.engine.backend == "auto"
@@ -101,20 +102,22 @@ def predict(
         memory=resident
         + _COMPILER * compiles
         + held * max(place.memory for place in places.values()),
-        seconds=seconds,
+        seconds=(_BESIDE + _TRIAL * plan.trials) * _moment() + sum(parts.values()),
+        parts=tuple(parts[ratio] for ratio in ratios),
         looped=backend.reason if looped else "",
         growth=_growth(setting, found, ratios),
         room=room(device),
     )
 
 
-def _timed(places: Sequence[Place], limit: float) -> float:
+def _timed(places: Mapping[float, Place], limit: float) -> dict[float, float]:
     """Time what trains at scales that are sampled at one of them, for 3 times the limit, about."""
     sizes: dict[Kind, int] = {}
-    for place in places:
+    for place in places.values():
         sizes |= {kind: max(n, sizes.get(kind, 0)) for kind, n in place.sizes.items()}
-    paced = paces(places[0].setting, places[0].workload, sizes, limit)
-    return sum(place.seconds(paced) for place in places)
+    first = next(iter(places.values()))
+    paced = paces(first.setting, first.workload, sizes, limit)
+    return {ratio: place.seconds(paced) for ratio, place in places.items()}
 
 
 def _growth(setting: Setting, found: Survey, ratios: Sequence[float]) -> Growth | None:

@@ -37,6 +37,7 @@ class Prediction:
             program trains.
         memory: Bytes at the peak: of this process, or on the GPU that trains; None likewise.
         seconds: As expected; None likewise.
+        parts: The seconds of training by scale, smallest first; none where a program trains.
         looped: Why members train one by one though nobody asked for it; "" where they do not.
         growth: How a step grows along the axis; None where one scale alone trains.
         room: Bytes that the machine, or the GPU that trains, has.
@@ -49,6 +50,7 @@ class Prediction:
     flops: float | None = None
     memory: float | None = None
     seconds: float | None = None
+    parts: tuple[float, ...] = ()
     looped: str = ""
     growth: Growth | None = None
     room: float = inf

@@ -1,7 +1,7 @@
 """What a running job tells about itself."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,7 @@ class Progress:
         best: Best score so far; None when there is none yet.
         members: Training runs made by this process, those under way in part; counted by the job.
         note: What took unusual time or went otherwise than usual, in words; "" for nothing new.
+        share: Of the stage's time that is over, about; None where all that is counted takes alike.
     """
 
     stage: str
@@ -24,6 +25,26 @@ class Progress:
     best: float | None
     members: float = 0.0
     note: str = ""
+    share: float | None = None
+
+
+def weighed(listen: "Listener", parts: Sequence[float]) -> "Listener":
+    """Tell a listener the share of the time that is over.
+
+    Args:
+        listen: Told about progress.
+        parts: Seconds that each of what is counted takes; none where that is not known.
+
+    Example:
+        >>> told = weighed(lambda progress: print(progress.share), [1.0, 3.0])
+        >>> told(Progress("verify", 1, 2, None))
+        0.25
+    """
+    if not sum(parts):
+        return listen
+    return lambda progress: listen(
+        replace(progress, share=sum(parts[: progress.done]) / sum(parts))
+    )
 
 
 def _ignore(_: object) -> None:

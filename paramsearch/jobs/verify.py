@@ -8,7 +8,7 @@ from typing import Any
 from paramsearch.discovery.certificate import certify
 from paramsearch.discovery.files import plain, write_json
 from paramsearch.discovery.folder import CERTIFICATE, check_folder
-from paramsearch.discovery.progress import Listener, silent
+from paramsearch.discovery.progress import Listener, silent, weighed
 from paramsearch.discovery.setting import Setting
 from paramsearch.discovery.settings import free_folder
 from paramsearch.discovery.target import Target, find_target
@@ -162,11 +162,12 @@ def verify(
             resolve(each, traced.tensors, dict.fromkeys(model.axes, 1.0))
     with from_file(arch or found.asked.get("arch")):
         plan = verifying(setting, sizes, len(rules), seeds, dense)
-        ahead(setting, plan, Consent(model.name, "lower --scales or --seeds", yes), listen)
+        consent = Consent(model.name, "lower --scales or --seeds", yes)
+        parts = ahead(setting, plan, consent, listen).parts
         check_trains(setting, [setting.base_scale, *sizes])
     block = [1000 * seed + _FIRST_SEED + index for index in range(seeds)]
     with from_file(objective or found.asked.get("objective"), about="fidelity.lr"):
-        evidence = measure(setting, rules, sizes, block, listen, dense)
+        evidence = measure(setting, rules, sizes, block, weighed(listen, parts), dense)
     certificate: dict[str, Any] = {
         "paramsearch": 1,
         "arch": model.name,
