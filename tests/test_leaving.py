@@ -89,8 +89,8 @@ def test_a_population_of_which_none_goes_on_is_measured(left):
 
 @pytest.fixture
 def room(monkeypatch):
-    """Members of whom there is room, by default one; more make a step, which is lost."""
-    most, real = [1], engine.train_chunk
+    """Members of whom there is room; more make a step, which is lost."""
+    most, real = [len(GOOD)], engine.train_chunk
 
     def scarce(step, stack, *rest):
         if len(next(iter(stack.params.values()))) > most[0]:
@@ -102,31 +102,32 @@ def room(monkeypatch):
     return most
 
 
-def in_chunks(work, recipe, notes, counts, probes=()):
-    rule, how = Rule.load("mup"), Execution(False, chunk=4)
+def in_chunks(room, most, work, recipe, notes, counts, probes=()):
+    room[0] = len(GOOD)
+    engine.cost_of(work, recipe, probes)  # with three
+    room[0], rule, how = most, Rule.load("mup"), Execution(False, chunk=4)
     return train(work, [rule], GOOD, recipe, probes, counts.append, how, notes.append)
 
 
 def test_where_memory_runs_out_fewer_train_at_a_time(room):
     notes, counts, recipe = [], [], Recipe("adam", 10)
-    found = in_chunks(workload(), recipe, notes, counts)
-    room[0] = 4
-    torch.testing.assert_close(found.losses, in_chunks(workload(), recipe, [], []).losses)
+    found = in_chunks(room, 1, workload(), recipe, notes, counts)
+    whole = in_chunks(room, 4, workload(), recipe, [], [])
+    torch.testing.assert_close(found.losses, whole.losses)
     assert [int(note.split("with ")[1][0]) for note in notes] == [2, 1]
     assert sum(counts) == len(GOOD) * 10
 
 
 def test_the_next_population_begins_with_what_memory_had_room_for(room):
-    room[0], work, notes, counts = 2, workload(), [], []
+    work, notes, counts = workload(), [], []
     for _ in range(3):
-        in_chunks(work, Recipe("adam", 3), notes, counts)
+        in_chunks(room, 2, work, Recipe("adam", 3), notes, counts)
     assert len(notes) == 1
     assert [count for count in counts if count < 0] == [-4]  # nothing else is made again
-    in_chunks(work, Recipe("adam", 3), notes, counts, [UpdateShare()])  # which takes more
+    in_chunks(room, 2, work, Recipe("adam", 3), notes, counts, [UpdateShare()])  # which takes more
     assert len(notes) == 2
 
 
 def test_one_member_that_does_not_fit_is_an_error(room):
-    room[0] = 0
     with pytest.raises(ParamsearchError, match="out of memory: one member of 8,970 parameters"):
-        in_chunks(workload(), Recipe("adam", 3), [], [])
+        in_chunks(room, 0, workload(), Recipe("adam", 3), [], [])
