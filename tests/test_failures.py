@@ -46,6 +46,15 @@ class Watched:
     """Something with weak references."""
 
 
+@pytest.fixture
+def _interruptible():
+    """Ctrl-C interrupts, also where the tests run in the background of a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_whose_exception_is_dropped_is_sent_once_more(number, code, capsys):
     watched = Watched()

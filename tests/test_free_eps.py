@@ -25,7 +25,7 @@ groups:
 OBJECTIVE = """paramsearch: 1
 name: large-eps
 fidelity:
-  ratios: [1, 4]
+  ratios: [1, 2, 4]
   steps: 8
   seeds: 1
   eps: 0.01
