@@ -60,7 +60,7 @@ def test_a_search_finds_the_exponent_of_eps_and_tells_it(space, tmp_path):
         space=str(tmp_path / "eps.yaml"),
         objective=str(tmp_path / "large.yaml"),
         options={"width": 16},
-        budget=2,
+        budget=5,
         blind=True,
         out=tmp_path / "run",
     )
