@@ -17,7 +17,7 @@ from paramsearch.jobs import announce
 from paramsearch.score.objective import Objective
 from paramsearch.tasks.catalog import load_task
 from paramsearch.tracing.arch import Arch
-from paramsearch.train import compiled
+from paramsearch.train import engine
 
 SMALL = {"options": {"width": "16"}, "seeds": 2, "steps": 12, "lr": 0.01}
 
@@ -90,11 +90,14 @@ def test_a_solve_says_what_it_takes_and_takes_about_as_many_steps():
 
 @pytest.mark.parametrize(("option", "compiles"), [("--compile", True), ("--no-compile", False)])
 def test_a_solve_compiles_if_asked_to(option, compiles, monkeypatch):
-    monkeypatch.setattr(compiled, "_compile", lambda graph, *_: graph)
+    def refused(*_):
+        raise ParamsearchError("it was to be compiled")
+
+    monkeypatch.setattr(engine, "compile_step", refused)
     words = ["solve", "mlp", "--set", "width=16", "--seeds", "2", "--steps", "4", "--lr", "0.01"]
     ended = CliRunner().invoke(app, [*words, option])
-    assert ended.exit_code == 0, ended.stderr
-    assert ("compiled for " in ended.stderr) == compiles
+    assert ended.exit_code == (2 if compiles else 0), ended.stderr
+    assert ("it was to be compiled" in ended.stderr) == compiles
 
 
 class Picky(torch.nn.Module):
