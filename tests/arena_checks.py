@@ -1,7 +1,6 @@
 """Run by ``test_arena.py`` in a process of its own, which allocates by the arena from then on."""
 
 import os
-import sys
 import threading
 from pathlib import Path
 
@@ -29,12 +28,6 @@ def of(size):
 
 def resident():
     return 1024 * int(Path("/proc/self/status").read_text().split("VmRSS:")[1].split()[0])
-
-
-def test_what_two_threads_need_is_imported_before_the_second_begins():
-    assert "setuptools" not in sys.modules
-    arena._begun()
-    assert "setuptools" in sys.modules
 
 
 def test_a_hole_takes_the_next_tensor_of_its_size_and_neighbours_are_one():

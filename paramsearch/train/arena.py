@@ -11,7 +11,6 @@ from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +74,6 @@ def _arena() -> Any:
 def _begun() -> Future[Any]:
     """Begin to build the library; torch's compiler keeps what it built on disk."""
     try:
-        import_module("torch.utils.cpp_extension")  # and setuptools, which two threads must not do
         from torch._inductor.codecache import CppCodeCache  # takes a second
 
         c10 = Path(torch.__file__).with_name("lib") / "libc10.so"
