@@ -145,15 +145,18 @@ def load(folder: Path, text: str) -> Space:
     return Space.load(folder / "space.yaml")
 
 
-def test_first_line_counts_and_fixed_sites_are_written(tmp_path):
-    encoding = load(tmp_path, SITES).encode({"all": [UP, END, HEAD]}, "adam")
-    assert [v.label for v in encoding.variables] == [
-        "all lr depth",
-        "branch blocks.* multiplier depth",
-    ]
+def both_halved(space, label):
+    """Check that the sites' free exponent has this label; give a rule with both sites at -1/2."""
+    encoding = space.encode({"all": [UP, END, HEAD]}, "adam")
+    assert [v.label for v in encoding.variables] == ["all lr depth", label]
     rule = encoding.rule([0, 1], "x")
     assert [site.multiplier for site in rule.sites] == [{"depth": -0.5}, {"depth": -0.5}]
     assert encoding.indices(rule) == [0, 1]
+    return encoding, rule
+
+
+def test_first_line_counts_and_fixed_sites_are_written(tmp_path):
+    both_halved(load(tmp_path, SITES), "branch blocks.* multiplier depth")
 
 
 def test_rules_that_the_variables_cannot_tell(tmp_path):
@@ -227,14 +230,7 @@ sites:
 
 
 def test_tied_sites_share_one_exponent(tmp_path):
-    encoding = load(tmp_path, TIED).encode({"all": [UP, END, HEAD]}, "adam")
-    assert [v.label for v in encoding.variables] == [
-        "all lr depth",
-        "branch blocks.* + branch multiplier depth",
-    ]
-    rule = encoding.rule([0, 1], "x")
-    assert [site.multiplier for site in rule.sites] == [{"depth": -0.5}, {"depth": -0.5}]
-    assert encoding.indices(rule) == [0, 1]
+    encoding, rule = both_halved(load(tmp_path, TIED), "branch blocks.* + branch multiplier depth")
     first, last = rule.sites
     other = last.model_copy(update={"multiplier": {"depth": -1.0}})
     assert encoding.values(rule.model_copy(update={"sites": (first, other)})) is None

@@ -1,11 +1,54 @@
 """How the tables of searches and solves tell an exponent: interval, bounds, the nearest rule's."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
 
 from paramsearch.rules.gauge import QUANTITIES
 
 Entry = Mapping[str, Any]
+
+
+def exponent_table(title: str) -> Table:
+    """Make a table of exponents: their groups, quantities and values; other columns may follow."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    table.collapse_padding, table.pad_edge = True, False
+    table.add_column("group", overflow="fold")
+    table.add_column("quantity", no_wrap=True)
+    table.add_column("exponent", justify="right", no_wrap=True)
+    return table
+
+
+def fill(
+    table: Table,
+    groups: Sequence[Mapping[str, Any]],
+    several: bool,
+    cells: Callable[[str, str, str, Entry], Sequence[str]],
+) -> list[str]:
+    """Add a row for every free exponent.
+
+    Args:
+        table: As ``exponent_table`` makes it, with its other columns.
+        groups: As ``--json`` prints them.
+        several: Whether there are several axes, which are named then.
+        cells: Group, quantity, axis and exponent -> what stands in the other columns.
+
+    Returns:
+        The fixed exponents in words.
+    """
+    fixed: list[str] = []
+    told, breaks = "", ".\n" if several else "."  # the names of axes take the room
+    for group, quantity, axis, entry in exponents(groups):
+        name, value = f"{quantity}{f' {axis}' * several}", f"{entry['value']:+.2f}"
+        if entry["fixed"]:
+            fixed.append(f"{group} {name} {value}")
+            continue
+        first = "" if group == told else group.replace(".", breaks)
+        table.add_row(first, name, value, *cells(group, quantity, axis, entry))
+        told = group
+    return fixed
 
 
 def interval(entry: Entry) -> str:

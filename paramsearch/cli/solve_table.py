@@ -4,10 +4,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from paramsearch.cli.exponents import cut_off, exponents, interval, open_ways, published
+from paramsearch.cli.exponents import (
+    Entry,
+    cut_off,
+    exponent_table,
+    fill,
+    interval,
+    open_ways,
+    published,
+)
 
 
 def solve_table(content: Mapping[str, Any]) -> Table:
@@ -17,29 +24,20 @@ def solve_table(content: Mapping[str, Any]) -> Table:
         content: As ``solve --json`` prints it.
     """
     nearest: Mapping[str, Any] = content["nearest"]
-    table = Table(
-        title=f"{content['rule']['name']}: exponents along {', '.join(content['axes'])}",
-        title_justify="left",
-        title_style="bold",
-        box=SIMPLE_HEAD,
+    table = exponent_table(
+        f"{content['rule']['name']}: exponents along {', '.join(content['axes'])}"
     )
-    table.add_column("group", overflow="fold")
-    table.add_column("quantity", no_wrap=True)
-    for head in ("exponent", "measured", "interval"):
+    for head in ("measured", "interval"):
         table.add_column(head, justify="right", no_wrap=True)
     near = {axis: found for axis, found in nearest.items() if found is not None}
     if near:
         table.add_column(" / ".join(dict.fromkeys(found["name"] for found in near.values())))
-    told = ""
-    for group, quantity, axis, entry in exponents(content["groups"]):
-        if entry["fixed"]:
-            continue
-        what = quantity if len(content["axes"]) == 1 else f"{quantity} {axis}"
-        row = ["" if group == told else group, what]
-        row += [f"{entry['value']:+.2f}", f"{entry['measured']:+.2f}", interval(entry)]
-        row += [published(near.get(axis), group, quantity, axis)] * bool(near)
-        table.add_row(*row)
-        told = group
+
+    def cells(group: str, quantity: str, axis: str, entry: Entry) -> list[str]:
+        known = [published(near.get(axis), group, quantity, axis)] * bool(near)
+        return [f"{entry['measured']:+.2f}", interval(entry), *known]
+
+    fill(table, content["groups"], len(content["axes"]) > 1, cells)
     return table
 
 

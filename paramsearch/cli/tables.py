@@ -8,7 +8,15 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from paramsearch.cli.exponents import cut_off, exponents, interval, open_ways, published
+from paramsearch.cli.exponents import (
+    Entry,
+    cut_off,
+    exponent_table,
+    fill,
+    interval,
+    open_ways,
+    published,
+)
 from paramsearch.report.schema import by_axis
 
 _SENTENCE_ENDS = re.compile(r"(?<=[.]) (?=[A-Z])")
@@ -23,10 +31,7 @@ def search_table(summary: Mapping[str, Any]) -> Table:
     parts = by_axis(summary)
     near = {axis: part["nearest"] for axis, part in parts.items() if part.get("nearest")}
     title = f"{summary['rule']['name']}: exponents of the {summary['axis']} ratio"
-    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
-    table.add_column("group", overflow="fold")
-    table.add_column("quantity", no_wrap=True)
-    table.add_column("exponent", justify="right", no_wrap=True)
+    table = exponent_table(title)
     table.add_column("tied values", no_wrap=True)
     rows = [row for part in parts.values() for row in part.get("sensitivity", [])]
     costs = {(row["group"], row["quantity"], row["axis"]): row for row in rows}
@@ -36,17 +41,13 @@ def search_table(summary: Mapping[str, Any]) -> Table:
         names = dict.fromkeys(found["name"] for found in near.values())
         head = _same(*near.values()) if len(near) == 1 else " / ".join(names)
         table.add_column(head, overflow="fold")
-    fixed: list[str] = []
-    told = ""
-    for group, quantity, axis, entry in exponents(summary["groups"]):
-        name = quantity if axis == summary["axis"] else f"{quantity} {axis}"
-        if entry["fixed"]:
-            fixed.append(f"{group} {name} {entry['value']:+.2f}")
-            continue
-        row = ["" if group == told else group, name, f"{entry['value']:+.2f}", _tied(entry)]
-        row += [_cost(costs.get((group, quantity, axis)))] * bool(costs)
-        table.add_row(*row, *[published(near.get(axis), group, quantity, axis)] * bool(near))
-        told = group
+
+    def cells(group: str, quantity: str, axis: str, entry: Entry) -> list[str]:
+        lost = [_cost(costs.get((group, quantity, axis)))] * bool(costs)
+        known = [published(near.get(axis), group, quantity, axis)] * bool(near)
+        return [_tied(entry), *lost, *known]
+
+    fixed = fill(table, summary["groups"], len(parts) > 1, cells)
     captions = [f"±1/4: what being off by 1/4 costs{_unit(parts)}"] * bool(costs)
     captions += cut_off(summary["groups"])
     captions += [f"fixed by the space: {', '.join(fixed)}"] * bool(fixed)

@@ -6,7 +6,6 @@ and a process comes to hold 15 to 140 % more than its tensors. ``arena.cpp`` pla
 """
 
 import ctypes
-import os
 from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from typing import Any
 
 import torch
 
+from paramsearch.train.cost import room
 from paramsearch.train.heap import KEPT, keep_heap
 
 _SOURCE = Path(__file__).with_name("arena.cpp")
@@ -66,8 +66,8 @@ def _arena() -> Any:
     except Exception:  # no compiler, no place to write to, another torch: of many kinds
         return None
     found.arena_touched.restype = ctypes.c_int64
-    room = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return found if found.arena_open(ctypes.c_int64(room)) else None
+    most = ctypes.c_int64(int(room(torch.device("cpu"))))
+    return found if found.arena_open(most) else None
 
 
 @cache

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from paramsearch.train.optimizers.interface import Optimizer, State, Tensors
+from paramsearch.train.optimizers.interface import Optimizer, State, Tensors, taken
 from paramsearch.train.population import Stack
 from paramsearch.train.step import Live
 
@@ -36,7 +36,7 @@ def keep(live: Live, rows: Tensor, optimizer: Optimizer) -> Live:
         rows: Indices of those that go on, increasing, (kept,).
         optimizer: Theirs.
     """
-    memories = [_taken(memory, rows) for memory in live.memories]
+    memories = [taken(memory, rows) for memory in live.memories]
     return Live(_stack(live.stack, rows), optimizer.keep(live.state, rows), memories)
 
 
@@ -49,7 +49,7 @@ def leave(live: Live, others: Tensor) -> Left:
     """
     goes = torch.ones(live.count, dtype=torch.bool, device=others.device)
     rows = goes.index_fill_(0, others, False).nonzero().flatten()
-    memories = [_taken(memory, rows) for memory in live.memories]
+    memories = [taken(memory, rows) for memory in live.memories]
     return Left(rows, others, _stack(live.stack, rows), memories)
 
 
@@ -78,13 +78,9 @@ def put_back(live: Live, left: Left) -> Live:
 
 def _stack(stack: Stack, rows: Tensor) -> Stack:
     hyper = stack.hyper
-    lr, decay, eps = (_taken(each, rows) for each in (hyper.lr, hyper.weight_decay, hyper.eps))
+    lr, decay, eps = (taken(each, rows) for each in (hyper.lr, hyper.weight_decay, hyper.eps))
     return Stack(
-        _taken(stack.params, rows),
-        _taken(stack.multipliers, rows),
+        taken(stack.params, rows),
+        taken(stack.multipliers, rows),
         hyper._replace(lr=lr, weight_decay=decay, eps=eps),
     )
-
-
-def _taken(values: Mapping[str, Tensor], rows: Tensor) -> Tensors:
-    return {name: torch.index_select(value, 0, rows) for name, value in values.items()}

@@ -29,12 +29,10 @@ class Record:
 
     Attributes:
         worked: Whether any of them gave losses, finite or not.
-        failures: Of those that gave none, or some that are not finite, in words.
-        told: What the user was told about, without the numbers in it.
+        told: Failures that the user was told about, without the numbers in them.
     """
 
     worked: bool = False
-    failures: list[str] = field(default_factory=list[str])
     told: set[str] = field(default_factory=set[str])
 
 
@@ -108,12 +106,10 @@ def run_program(
             on_steps(steps)
 
         run_all(calls, program.command.jobs, program.command.timeout, on_end)
-    record = program.record
-    record.failures += failures.values()
-    if not record.worked:
+    if not program.record.worked:
         raise ParamsearchError(
-            f"every run of the command failed at {program.place}, {len(record.failures)} in all; "
-            f"the first one {record.failures[0]}"
+            f"every run of the command failed at {program.place}, {len(failures)} in all; "
+            f"the first one {failures[0]}"
         )
     return _padded(found, failures)
 

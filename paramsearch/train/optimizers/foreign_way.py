@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from paramsearch.errors import ParamsearchError
 from paramsearch.rules.torch_class import construct, step_once
 from paramsearch.train.optimizers.foreign_run import MOST, Run, Way
-from paramsearch.train.optimizers.interface import Hyper, Tensors
+from paramsearch.train.optimizers.interface import Hyper, Tensors, taken
 
 Shapes = tuple[tuple[int, ...], ...]
 
@@ -168,13 +168,13 @@ def plain_updates(
 def _agrees(name: str, settings: tuple[str, ...], way: Way, trial: _Trial, decays: bool) -> bool:
     run, order, kinds = Run(name, settings, way), trial.order(), torch.arange(len(trial.settings))
     start, hyper = trial.params(), trial.hyper(order, decays)
-    params = _taken(start, order)
+    params = taken(start, order)
     ours, theirs = tee(trial.gradients())
     plain = plain_updates(name, settings, start, theirs, trial.hyper(kinds, decays))
     for grads, right in zip(ours, plain, strict=True):
-        wanted = _taken(right, order)
+        wanted = taken(right, order)
         try:
-            updates = run.update(_taken(grads, order), params, hyper)
+            updates = run.update(taken(grads, order), params, hyper)
         except ParamsearchError:  # it takes a member's tensors, but not several laid together
             return False
         if not all(_close(updates[t], wanted[t], params[t]) for t in params):
@@ -188,7 +188,3 @@ def _close(found: Tensor, wanted: Tensor, param: Tensor) -> bool:
     largest = wanted.abs().view(len(wanted), -1).amax(1)
     size = largest.view(-1, *(1 for _ in wanted.shape[1:]))
     return bool(((found - wanted).abs() <= _TOLERANCE * size + 1e-12 * param.abs() + 1e-15).all())
-
-
-def _taken(values: Tensors, order: Tensor) -> Tensors:
-    return {t: value[order] for t, value in values.items()}

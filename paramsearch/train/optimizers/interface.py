@@ -50,11 +50,13 @@ def kept(state: State, rows: Tensor) -> State:
         >>> kept(state, torch.tensor([0, 2])).slots
         {'first': {'w': tensor([0., 2.])}}
     """
-    slots = {
-        slot: {name: value.index_select(0, rows) for name, value in values.items()}
-        for slot, values in state.slots.items()
-    }
+    slots = {slot: taken(values, rows) for slot, values in state.slots.items()}
     return State(slots, state.step)
+
+
+def taken(values: Mapping[str, Tensor], rows: Tensor) -> Tensors:
+    """Give the rows of some members of every tensor, by their indices."""
+    return {name: value.index_select(0, rows) for name, value in values.items()}
 
 
 def _alike(name: str) -> Hashable:
