@@ -1,6 +1,7 @@
 """Rules trained four times as long: who still wins, on known losses, and once for real."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,9 +11,12 @@ from test_evaluate import tiny
 from paramsearch.discovery.answers.choice import choose
 from paramsearch.discovery.answers.later import after, to_train
 from paramsearch.discovery.answers.longer import Longer, train_longer
+from paramsearch.discovery.answers.outlast import outlasting, told_later
 from paramsearch.discovery.curves import lr_losses
+from paramsearch.discovery.settings import SearchSettings
 from paramsearch.discovery.solver.base_rate import with_steps
 from paramsearch.rules.rule import Rule
+from paramsearch.score.objective import Objective
 
 SHARED = (1.0, 1.2, 0.9, 1.1)
 
@@ -110,7 +114,7 @@ def test_a_diverged_seed_counts_as_the_worst():
     found = longer(loss=1.0)
     losses = {**found.losses, "loss": (math.inf, *SHARED[1:])}
     wild = Longer(160, 128, 0.01, 1.0, losses)
-    assert wild.against_limit("loss").mean == pytest.approx(4.0 / 4)
+    assert wild.against("loss").mean == pytest.approx(4.0 / 4)
     assert wild.to_json()["rules"]["loss"]["losses"][0] is None
 
 
@@ -119,6 +123,42 @@ def test_plain_data_and_back():
     assert Longer.from_json(found.to_json()) == found
     against = found.to_json()["rules"]["loss"]["against_limit"]
     assert against["word"] == "lower" and against["mean"] == pytest.approx(math.log(0.9))
+
+
+def held_against_the_start(factor):
+    losses = {"start": SHARED, "found": tuple(factor * s for s in SHARED)}
+    return Longer(1600, 64, 0.01, 1.0, losses)
+
+
+LATER = [  # loss of the rule found over that of the start, after longer runs, and what is said
+    (0.9, "Over 1600 steps it still has a lower loss than the start, 10.0% ± 0.0% lower."),
+    (1.001, "Warning: over 1600 steps it cannot be told from the start, 0.1% ± 0.0% higher."),
+    (1.1, "Warning: over 1600 steps it is worse than the start, 10.0% ± 0.0% higher."),
+]
+
+
+@pytest.mark.parametrize(("factor", "said"), LATER)
+def test_what_was_found_by_its_loss_alone_is_held_against_the_start(factor, said):
+    found = held_against_the_start(factor)
+    assert told_later(found) == said
+    assert found.to_json()["rules"]["found"]["against_start"]["mean"] == pytest.approx(
+        math.log(factor)
+    )
+
+
+def test_rules_of_a_choice_are_told_with_it():
+    assert told_later(longer(loss=0.9)) is None
+
+
+ASKED = SearchSettings("mlp", "width", "adamw", "digits", "width", "decay", 8)
+
+
+def test_front_steps_axis_and_command_need_no_second_look_at_the_start():
+    decay = Objective.load("decay")
+    assert outlasting(ASKED, decay)
+    assert not outlasting(ASKED, Objective.load("transfer"))
+    assert not outlasting(replace(ASKED, axis="steps"), decay)
+    assert not outlasting(replace(ASKED, program="python train.py"), decay)
 
 
 def test_rules_train_four_times_as_long_at_the_largest_scale():

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 import paramsearch
 from paramsearch.cli.main import app
+from paramsearch.cli.tables import search_line
 from paramsearch.discovery.base_curve import BASE_SEEDS
 from paramsearch.discovery.curves import recipe, steps_at, train_members, workload_at
 from paramsearch.discovery.progress import Watch
@@ -143,8 +144,21 @@ def test_longer_runs_are_counted_as_what_they_take(searched):
     axis, found, _ = searched
     (session,) = found.timing["sessions"]
     start = BASE_SEEDS * 3 * 8 * {"batch": 2, "steps": 6}[axis]  # references at ratios 2, 4
-    assert found.summary["member_steps"] == session["member_steps"] - start
+    beside = session["member_steps"] - start - found.summary["member_steps"]
+    later = {"batch": 4 * 8, "steps": 0}[axis]  # steps of the runs that look at the rule again
+    assert (beside > 0, beside % later) == (True, 0) if later else beside == 0
     assert found.summary["predicted"]["member_steps"] < 4 * session["member_steps"]
+
+
+def test_the_rule_is_held_against_the_start_over_longer_runs(searched, tmp_path):
+    axis, found, _ = searched
+    longer = found.summary["longer"]
+    if axis == "steps":  # the search itself is about longer runs
+        assert longer is None
+        return
+    assert (longer["steps"], longer["scale"], set(longer["rules"])) == (32, 32, {"found", "start"})
+    assert longer["sentence"] in search_line(found.summary, tmp_path)
+    assert "ver 32 steps it" in longer["sentence"]
 
 
 def test_a_rule_is_verified_along_the_axis(searched):

@@ -82,8 +82,10 @@ def _found(part: Mapping[str, Any], axis: str) -> list[str]:
     """Say of one axis what becomes of features, why this rule, what is open, and the score."""
     choice: Mapping[str, Any] | None = part["choice"]
     limit: Mapping[str, Any] | None = part["limit"]
+    longer: Mapping[str, Any] | None = part["longer"]
     said: list[str] = [limit["sentence"]] if limit else []
     said += _ends(choice) if choice else []
+    said += [longer["sentence"]] if longer and longer["sentence"] else []
     if part["baselines"]:
         said.append(f"on the same seeds: {', '.join(map(_scored, part['baselines'].items()))}")
     ways = open_ways(part["solution"], axis) if part["solution"] else []

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 
 from paramsearch.discovery.answers.answer import Answer, answer, answers
 from paramsearch.discovery.answers.limit import has_limit
-from paramsearch.discovery.answers.longer import Longer
+from paramsearch.discovery.answers.longer import START, Longer
+from paramsearch.discovery.answers.outlast import FOUND, outlasting
 from paramsearch.discovery.answers.sensitivity import sensitivities
 from paramsearch.discovery.answers.valleys import Valleys
 from paramsearch.discovery.budget import Purse
@@ -70,6 +71,7 @@ class Driver:
         self._race = Race(ledger, stages, settings.search_seeds())
         self._measure = Staged(ledger, stages, settings.final_seeds(), self.rule, self._heard)
         self._answers = objective is not None and answers(objective)
+        self._outlasting = objective is not None and outlasting(settings, objective)
         self._weight = objective.weights.probe_slopes if objective else 0.0
         self._settings = settings
         self._encoding = encoding
@@ -109,8 +111,11 @@ class Driver:
         costs = sensitivities(measure, self._encoding.variables, best.point)
         rule = self.rule(best.point)
         lost = "score" if measure is self._measure else "loss"
-        met = tuple(self._measure.met.values())
-        return Found(rule, best, first, baselines, tuple(steps), met, tuple(costs), answer, lost)
+        longer = answer.longer if answer else None
+        if self._outlasting and best.point != start:
+            longer = self._longer({FOUND: rule, START: self.rule(start)})
+        met, tried = tuple(self._measure.met.values()), tuple(steps)
+        return Found(rule, best, first, baselines, tried, met, tuple(costs), answer, longer, lost)
 
     @property
     def incumbent(self) -> Point | None:
@@ -157,11 +162,6 @@ class Driver:
         on_grid = {n: self._encoding.indices(rule) for n, rule in self._published.items()}
         names = {tuple(point): name for name, point in on_grid.items() if point is not None}
 
-        def longer(rules: Mapping[str, Rule]) -> Longer | None:
-            self._listen(Progress("longer", 0, None, None))
-            found = self._ledger.longer(rules, self._settings.longer_seeds())
-            return Longer.from_json(found) if found else None
-
         def curves(rules: Mapping[str, Rule]) -> Valleys:
             self._listen(Progress("farther", 0, None, None))
             found = self._ledger.valleys(rules, self._settings.farther_seeds())
@@ -179,10 +179,16 @@ class Driver:
             self.rule,
             {start: "start", **names},
             curves,
-            longer,
+            self._longer,
             self._settings.prefer,
             self._settings.target_ratio,
         )
+
+    def _longer(self, rules: Mapping[str, Rule]) -> Longer | None:
+        """Train rules longer, on fresh seeds."""
+        self._listen(Progress("longer", 0, None, None))
+        found = self._ledger.longer(rules, self._settings.longer_seeds())
+        return Longer.from_json(found) if found else None
 
     def explore(self, center: Point | None = None) -> list[Step]:
         """Ask the sampler until the budget is spent, or patience ends.

@@ -171,7 +171,7 @@ class Evaluator:
         """Train rules longer at the largest scale of the objective.
 
         Args:
-            rules: Name -> rule, one named ``limit``.
+            rules: Name -> rule, one named ``limit`` or ``start``.
             seeds: Seeds of the initial parameters.
 
         Returns:

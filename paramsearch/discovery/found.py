@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from paramsearch.discovery.answers.answer import Answer
+from paramsearch.discovery.answers.longer import Longer
 from paramsearch.discovery.answers.sensitivity import Sensitivity
 from paramsearch.discovery.encoding import Point
 from paramsearch.discovery.evaluation import Evaluation
@@ -48,6 +49,8 @@ class Found:
         sensitivity: What being off by a quarter costs, the most costly exponent first; by the
             transferred loss where the rule was chosen for it, else by the score.
         answer: What the rule was chosen from; None where the objective lacks loss or probes.
+        longer: What longer runs said of the rules that the answer was chosen from, or of the rule
+            and the start; None where none were made.
         lost: What the sensitivity is in: the ``score``, or the log ``loss``.
     """
 
@@ -59,4 +62,5 @@ class Found:
     polished: tuple[Evaluation, ...] = ()
     sensitivity: tuple[Sensitivity, ...] = ()
     answer: Answer | None = None
+    longer: Longer | None = None
     lost: Literal["score", "loss"] = "score"

@@ -12,6 +12,7 @@ from paramsearch.discovery.answers.answer import STAGE, answers
 from paramsearch.discovery.answers.choice import RIVALS
 from paramsearch.discovery.answers.front import ROUNDS as CLIMBED
 from paramsearch.discovery.answers.longer import TIMES
+from paramsearch.discovery.answers.outlast import outlasting
 from paramsearch.discovery.answers.valleys import OCTAVES
 from paramsearch.discovery.driver import FINALISTS, RESTARTS
 from paramsearch.discovery.habits import BEHIND_SOLVER, COLD
@@ -88,7 +89,7 @@ def expected(
         ]
     plan = plan_of(rounds, objective, _probings(settings, counts, *SOLVED))
     seen = FORESEEN * (settings.prefer is None)
-    return _afterwards(plan, objective, final, (seen, CONTEND), (PARTED, LONGER))
+    return _afterwards(plan, settings, objective, (seen, CONTEND), (PARTED, LONGER))
 
 
 def at_most(
@@ -132,13 +133,13 @@ def at_most(
     # Twice, where the start does not train at the learning rate of the base at every scale.
     jacobians, steps = 2 * (JACOBIANS + 1), 2 * len(DAMPINGS) * JACOBIANS * ROUNDS
     plan = plan_of(rounds, dense, _probings(settings, counts, jacobians, steps))
-    return _afterwards(plan, objective, final, (1.0, RIVALS + 2), (1.0, RIVALS + 4))
+    return _afterwards(plan, settings, objective, (1.0, RIVALS + 2), (1.0, RIVALS + 4))
 
 
 def _afterwards(
     plan: Plan,
+    settings: SearchSettings,
     objective: Objective,
-    seeds: int,
     contending: tuple[float, int],
     parted: tuple[float, int],
 ) -> Plan:
@@ -146,18 +147,21 @@ def _afterwards(
 
     Args:
         plan: What comes before.
-        objective: Says whether there are any.
-        seeds: Of the polish.
+        settings: What is asked.
+        objective: Says, with it, whether there are any.
         contending: Share of the searches in which curves are measured, and rules that have them.
         parted: The same of longer runs.
     """
-    if not answers(objective):
+    if outlasting(settings, objective):
+        contending, parted = (0.0, 0), (1.0, 2)  # the rule found and the start
+    elif not answers(objective):
         return plan
     (seen, rivals), (share, rules), last = contending, parted, objective.fidelity.ratios[-1]
-    points, times = len(OCTAVES) * 2 * seeds, share * TIMES
-    curves = (Population(1, False, points, seen), Population(last, False, rivals * points, seen))
+    seeds, times = settings.polish_seeds, share * TIMES
+    points = len(OCTAVES) * 2 * seeds
+    curves = [Population(1, False, points, seen), Population(last, False, rivals * points, seen)]
     ends = Population(last, False, rules * 2 * seeds, times)
-    more = (*curves, Population(1, False, RATES * seeds, times), ends)
+    more = [*(curves if rivals else []), Population(1, False, RATES * seeds, times), ends]
     return replace(plan, populations=(*plan.populations, *more))
 
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from paramsearch.discovery.answers.limit import has_limit, limit_of
+from paramsearch.discovery.answers.longer import Longer
+from paramsearch.discovery.answers.outlast import told_later
 from paramsearch.discovery.answers.pattern import inside, pattern
 from paramsearch.discovery.evaluation import Evaluation
 from paramsearch.discovery.found import Found, Step
@@ -47,7 +49,7 @@ def summarize(
     asked += ("program", "timeout")
     near = nearest(rule, published, groups, settings.axis)
     within = inside(encoding, found.best.low, found.best.high, published)
-    nothing: dict[str, Any] = {"front": None, "choice": None, "longer": None}
+    nothing: dict[str, Any] = {"front": None, "choice": None}
     told = found.answer.to_json() if found.answer else nothing
     if found.answer:
         ends = found.answer.choice.front
@@ -66,6 +68,7 @@ def summarize(
         "baselines": {name: score_json(e) for name, e in found.baselines.items()},
         "limit": limit_of(evaluation).to_json() if has_limit(evaluation) else None,
         **told,
+        "longer": _longer(found.longer) if found.longer else None,
         "sensitivity": [each.to_json() for each in found.sensitivity],
         "sensitivity_in": found.lost,
         "pattern": pattern(rule, groups, near, within).to_json(),
@@ -74,6 +77,11 @@ def summarize(
         "polished": [told_of(evaluation) for evaluation in found.polished],
         "nearest": near,
     }
+
+
+def _longer(longer: Longer) -> dict[str, Any]:
+    """Give what longer runs said, with a sentence where it is not in the reason of a choice."""
+    return {**longer.to_json(), "sentence": told_later(longer)}
 
 
 def _said(rule: Rule, groups: Groups, published: Mapping[str, Rule], axis: str) -> str:

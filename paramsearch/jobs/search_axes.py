@@ -25,8 +25,8 @@ _ASKED = (
 
 
 _FOUND = (
-    *("score", "start_score", "baselines", "limit", "choice", "sensitivity", "sensitivity_in"),
-    *("pattern", "nearest", "solution"),
+    *("score", "start_score", "baselines", "limit", "choice", "longer", "sensitivity"),
+    *("sensitivity_in", "pattern", "nearest", "solution"),
 )
 
 

@@ -44,12 +44,8 @@ class Answer:
     longer: Longer | None
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain data under ``front``, ``choice`` and ``longer``."""
-        return {
-            "front": self.choice.front.to_json(),
-            "choice": self.choice.to_json(),
-            "longer": self.longer.to_json() if self.longer else None,
-        }
+        """Give plain data under ``front`` and ``choice``."""
+        return {"front": self.choice.front.to_json(), "choice": self.choice.to_json()}
 
 
 def answers(objective: Objective) -> bool:

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from paramsearch.discovery.answers.choice import Choice, fate_of
 from paramsearch.discovery.answers.front import Entry, departure
-from paramsearch.discovery.answers.longer import LIMIT, Longer
+from paramsearch.discovery.answers.longer import LIMIT, START, Longer
 from paramsearch.discovery.paired import Gap, gap
 from paramsearch.rules.rule import Rule
 
@@ -46,7 +46,7 @@ def to_train(choice: Choice, start: Rule) -> dict[str, Rule]:
     """
     found = choice.front
     rules = {LIMIT: found.limit.rule, _LOSS: found.loss.rule}
-    return {**rules, **{n: e.rule for n, e in _eligible(choice).items()}, "start": start}
+    return {**rules, **{n: e.rule for n, e in _eligible(choice).items()}, START: start}
 
 
 def after(choice: Choice, longer: Longer) -> Choice:
@@ -64,12 +64,12 @@ def after(choice: Choice, longer: Longer) -> Choice:
         return choice
     told = f"Over {longer.steps} steps"
     if choice.recommended == choice.front.limit:
-        against = longer.against_limit(_LOSS)
+        against = longer.against(_LOSS)
         now = {"lower": "still", "tied": "no longer clearly", "higher": "not"}[against.word()]
         said = f"{told} the loss end is {now} better, {against.percent()}."
         return replace(choice, reason=f"{choice.reason} {said}")
     if choice.prefer is not None:
-        against = longer.against_limit(_FIRST)
+        against = longer.against(_FIRST)
         said = f"{told} {_STILL.format(against.percent())}"
         if against.word() != "lower":
             said = f"Warning: {told.lower()} it is not better any more, {against.percent()}."
@@ -80,7 +80,7 @@ def after(choice: Choice, longer: Longer) -> Choice:
 def _at_target(choice: Choice, longer: Longer, told: str) -> Choice:
     """Choose among rules in the order of what they promise at the target."""
     rules, limit = _eligible(choice), choice.front.limit
-    gaps = {name: longer.against_limit(name) for name in rules}
+    gaps = {name: longer.against(name) for name in rules}
     before = gaps[_FIRST]
     known = [n for n, e in rules.items() if gap(e.last, limit.last).word() == "higher"]
     held = [n for n, against in gaps.items() if against.mean <= against.error or n in known]
@@ -100,7 +100,7 @@ def _at_target(choice: Choice, longer: Longer, told: str) -> Choice:
 def _again(choice: Choice, longer: Longer, told: str) -> Choice:
     """Choose among the recommended rule, its rivals and the limit end by their loss."""
     rules, limit = _eligible(choice), choice.front.limit
-    gaps = {name: longer.against_limit(name) for name in rules}
+    gaps = {name: longer.against(name) for name in rules}
     before = gaps[_FIRST]
     clear = [name for name, gap in gaps.items() if gap.word() == "lower"]
     near = [n for n, e in rules.items() if e in choice.alike or _departs_no_more(e, limit)]

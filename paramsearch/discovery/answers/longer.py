@@ -1,8 +1,10 @@
 """The same rules trained four times as long: winners over a short horizon can lose later.
 
 The base model is tuned anew for the longer run. Then each rule trains once more at the largest
-scale of the search, at that learning rate and on common seeds, and is compared with the limit end.
-Several rules with a lower loss do, for which of them wins over a short horizon is partly luck.
+scale of the search, at that learning rate and on common seeds, and is compared with the limit end:
+several rules with a lower loss do, for which of them wins over a short horizon is partly luck.
+Where the objective weighs no probes, so that no limit is known, the rule found is compared with the
+start.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,8 +25,8 @@ from paramsearch.score.collapse import WORST_LOG_LOSS
 TIMES = 4
 """How many times as long."""
 
-LIMIT = "limit"
-"""The rule that all others are compared with."""
+LIMIT, START = "limit", "start"
+"""The rule that all others are compared with, or the start where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,8 @@ class Longer:
         scale: Size along the axis at which rules were compared.
         lr: Best learning rate of the base model after as many steps.
         reference: Loss of the base model there.
-        losses: Name of a rule -> final loss of each seed, inf where diverged; ``limit`` is one.
+        losses: Name of a rule, ``limit`` or ``start`` among them -> final loss of each seed, inf
+            where diverged.
     """
 
     steps: int
@@ -45,12 +48,17 @@ class Longer:
     reference: float
     losses: Mapping[str, tuple[float, ...]]
 
-    def against_limit(self, name: str) -> Gap:
-        """Give the paired difference of log losses from those of the limit end.
+    @property
+    def compared(self) -> str:
+        """Name the rule that all others are compared with."""
+        return LIMIT if LIMIT in self.losses else START
+
+    def against(self, name: str) -> Gap:
+        """Give the paired difference of log losses from those of the rule that is compared with.
 
         A run that diverged counts as a log loss of 4 over the reference.
         """
-        return gap(self._logs(name), self._logs(LIMIT))
+        return gap(self._logs(name), self._logs(self.compared))
 
     def _logs(self, name: str) -> list[float]:
         losses = np.array(self.losses[name])
@@ -63,13 +71,13 @@ class Longer:
         """Give plain data; a diverged run is null."""
         rules: dict[str, Any] = {}
         for name, losses in self.losses.items():
-            against = self.against_limit(name)
+            against = self.against(name)
             finite = bool(np.isfinite(losses).all())
             rules[name] = {
                 "losses": [loss if np.isfinite(loss) else None for loss in losses],
                 "loss": mean_of(losses).mean if finite else None,
                 "spread": mean_of(losses).error if finite else None,
-                "against_limit": {**against.to_json(), "word": against.word()},
+                f"against_{self.compared}": {**against.to_json(), "word": against.word()},
             }
         return {
             "steps": self.steps,
@@ -99,7 +107,8 @@ def train_longer(
 
     Args:
         setting: Model, task, axis, optimizer and objective.
-        rules: Name -> rule, one named ``limit``; those that are equal up to gauge train once.
+        rules: Name -> rule, one named ``limit`` or ``start``; those that are equal up to gauge
+            train once.
         seeds: Seeds of the initial parameters, the same for all; half of them are enough for the
             curve of the base model.
         watch: Told about progress.

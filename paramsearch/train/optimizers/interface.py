@@ -35,7 +35,8 @@ class State(NamedTuple):
     Attributes:
         slots: Slot ("first", "second", ...) -> tensor name -> values, members in front.
         step: Number of updates made so far, a float64 tensor without dimensions: a compiled
-            update must not be traced anew at every step.
+            update must not be traced anew at every step. It lies where the parameters do, or, of
+            an optimizer that is not steady, on the host: to look at it there waits for no GPU.
     """
 
     slots: dict[str, Tensors]
@@ -97,7 +98,7 @@ def zeros(params: Tensors) -> Tensors:
 
 
 def no_steps(params: Tensors) -> Tensor:
-    """Give the step count of a fresh state, on the parameters' device.
+    """Give the step count of a fresh state, on the parameters' device; of none, on the host.
 
     Example:
         >>> no_steps({"w": torch.ones(2, 3)})

@@ -27,7 +27,7 @@ def partition(label: Callable[[str], str], parts: Mapping[str, Optimizer]) -> Op
 
     def init(params: Tensors) -> State:
         states = [part.init(_of(key, params)) for key, part in parts.items()]
-        return State(_merged(states), no_steps(params))
+        return State(_merged(states), no_steps(params if steady else {}))
 
     def update(
         grads: Tensors, state: State, params: Tensors, hyper: Hyper
