@@ -8,12 +8,20 @@ from torch import Tensor
 from torch.func import functional_call, grad_and_value, vmap
 
 from paramsearch.catalog import names
+from paramsearch.probes.critical import CriticalSharpness
+from paramsearch.probes.features import Features
+from paramsearch.probes.update_share import UpdateShare
+from paramsearch.rules.neutral import neutral
 from paramsearch.tasks.catalog import load_task
 from paramsearch.tasks.task import Batch, Task
 from paramsearch.tracing.arch import Arch, load_arch
 from paramsearch.tracing.output import parted, total_loss
 from paramsearch.tracing.run import seeded
 from paramsearch.tracing.trace import Trace, trace
+from paramsearch.train.engine import train
+from paramsearch.train.population import Member
+from paramsearch.train.recipe import Recipe
+from paramsearch.train.workload import prepare
 
 NAMES = names("architecture")
 EXAMPLES = 4
@@ -98,3 +106,19 @@ def test_builds_without_memory(name):
     with torch.device("meta"):
         model = arch.model(task.dims, {axis: 2 * size for axis, size in arch.axes.items()})
     assert all(p.is_meta for p in model.parameters())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_step_and_no_look_goes_member_by_member(name):
+    arch, task = loaded(name)
+    workload = prepare(arch, task, {})
+    assert workload.backend.name == "stacked"
+    probes = [UpdateShare(), Features(), CriticalSharpness(1e-3, frozenset([1]))]
+    recipe = Recipe("adam", 2, clip=1.0)
+    torch._C._functorch._set_vmap_fallback_enabled(False)  # to fall back is an error now
+    try:
+        twice = [Member(0, 1e-3, 0), Member(0, 1e-3, 1)]
+        found = train(workload, [neutral("adam", ["width"])], twice, recipe, probes)
+    finally:
+        torch._C._functorch._set_vmap_fallback_enabled(True)
+    assert found.final.isfinite().all() and "critical_sharpness" in found.probes
