@@ -1,3 +1,4 @@
+import io
 import json
 import subprocess
 import sys
@@ -245,6 +246,15 @@ def test_progress(terminal):
         text = console.export_text()
         assert "search: 16 of at most 16 trials, best 0.5" in text
         assert "polish: 3 trials, best 0.25" in text
+
+
+def test_the_bar_goes_by_time_and_counts_beside():
+    with shown(Console(force_terminal=True, width=200, file=io.StringIO()), "scales") as listen:
+        listen(Progress("verify", 2, 3, None, share=0.1))
+        (bar,) = listen._bar.tasks
+        assert (bar.completed, bar.total, bar.fields["count"]) == (0.1, 1.0, "2/3")
+        listen(Progress("search", 2, 8, None))
+        assert (bar.completed, bar.total, bar.fields["count"]) == (0.25, 1.0, "2/8")
 
 
 def test_nothing_slow_is_imported_before_it_is_needed():

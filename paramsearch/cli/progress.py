@@ -1,5 +1,6 @@
 """Progress on stderr: a live line in a terminal, plain lines elsewhere."""
 
+import math
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -7,7 +8,6 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
@@ -38,13 +38,14 @@ def shown(console: Console, unit: str) -> Generator[Listener, None, None]:
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
-        MofNCompleteColumn(),
+        TextColumn("{task.fields[count]}"),
         TextColumn("{task.fields[facts]}"),
         TimeElapsedColumn(),
         TextColumn("eta"),
         TimeRemainingColumn(),
     )
-    with Bar(*columns, console=console, transient=True) as bar:
+    # One scale alone may take minutes: the speed is that of the whole stage.
+    with Bar(*columns, console=console, transient=True, speed_estimate_period=math.inf) as bar:
         yield _Live(bar, unit)
 
 
@@ -70,19 +71,21 @@ class _Live:
         self._unit = unit
         self._stage = ""
         self._began = time.monotonic()
-        self._task = bar.add_task("starting", total=None, facts="")
+        self._task = bar.add_task("starting", total=None, count="", facts="")
 
     def __call__(self, progress: Progress) -> None:
         if progress.note:
             self._bar.console.print(progress.note, highlight=False, markup=False)
         if progress.stage != self._stage:
             self._stage = progress.stage
-            self._bar.reset(self._task, total=progress.total, facts="")
+            self._bar.reset(self._task)
+        share = _share(progress)
         self._bar.update(
             self._task,
             description=f"{progress.stage} {self._unit}",
-            completed=progress.done,
-            total=progress.total,
+            completed=share or 0.0,
+            total=None if share is None else 1.0,
+            count=f"{progress.done}/{'?' if progress.total is None else progress.total}",
             facts=facts(progress, time.monotonic() - self._began),
         )
 
@@ -125,5 +128,12 @@ def _eta(progress: Progress, seconds: float) -> str:
     if progress.total is None or not 0 < progress.done < progress.total or seconds < 1:
         return ""  # also where the stage is first heard of when some of it is done
     about = "at most" if progress.stage == "search" else "about"
-    share = progress.done / progress.total if progress.share is None else progress.share
+    share = _share(progress)
     return f", {about} {seconds * (1 - share) / share:.0f} s left" if share else ""
+
+
+def _share(progress: Progress) -> float | None:
+    """Give the share of a stage's time that is over, about; None where its end is not known."""
+    if progress.share is not None or not progress.total:
+        return progress.share
+    return progress.done / progress.total
