@@ -44,6 +44,7 @@ from paramsearch.discovery.race import Race
 from paramsearch.discovery.settings import SearchSettings
 from paramsearch.discovery.store import Store
 from paramsearch.jobs.prepare import prepare
+from paramsearch.score.objective import Objective
 from paramsearch.tracing.arch import load_arch
 
 GENERATION = 16
@@ -86,7 +87,8 @@ class Place:
         arch, optimizer, task, axis = cell.split()
         where = (arch, axis, optimizer, task, axis, "transfer")
         options = tuple(f"{name}={value}" for name, value in CELLS[cell].items())
-        self.settings = SearchSettings(*where, options=options, compile=False)
+        seeds = Objective.load("transfer").fidelity.seeds
+        self.settings = SearchSettings(*where, options=options, compile=False, seeds=seeds)
         setting, _, self.encoding = prepare(self.settings, load_arch(arch, CELLS[cell]))
         fidelity = setting.objective.fidelity
         fidelity = fidelity.model_copy(update={"lr": fidelity.lr.model_copy(update=GRID)})
