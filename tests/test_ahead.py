@@ -25,7 +25,7 @@ SMALL = {"options": {"width": "16"}, "seeds": 2, "steps": 12, "lr": 0.01}
 def short(tmp_path, **fidelity):
     """The path of an objective whose runs are short."""
     content = Objective.load("transfer").model_dump(mode="json")
-    content["fidelity"] |= {"steps": 8, "seeds": 1, **fidelity}
+    content["fidelity"] |= {"steps": 8, "seeds": 2, **fidelity}
     path = tmp_path / "short.yaml"
     path.write_text(json.dumps(content))
     return str(path)
