@@ -20,6 +20,16 @@ eager = trained(workload(), None, Execution(compile=False))
 found = trained(workload(), None, Execution(compile=True, chunk=4))
 assert_same(found, eager, rtol=1e-9, atol=1e-12)
 """
+REUSED = """
+import sys
+from torch._dynamo.utils import counters
+from test_execution import Execution, Recipe, trained, workload
+found = trained(workload(), Recipe("adam", int(sys.argv[1])), Execution(compile=True, chunk=4))
+counted = counters["inductor"]
+assert found.final.isfinite().all()
+assert counted["fxgraph_cache_hit"] == int(sys.argv[2]), counted
+assert counted["fxgraph_cache_miss"] == 1 - int(sys.argv[2]), counted
+"""
 PRODUCTS = """
 import sys
 import torch
@@ -124,6 +134,12 @@ def run(script: str, cache: Path, *words: str) -> None:
 def test_the_c_compiler_gives_the_numbers_of_an_eager_step(which, tmp_path):
     """Where the later part of torch's compiler has another form, all of it is used."""
     run(COMPILED, tmp_path, which)
+
+
+@pytest.mark.slow
+def test_a_later_run_of_another_length_finds_what_was_compiled(tmp_path):
+    for steps, hits in (("4", "0"), ("6", "1")):
+        run(REUSED, tmp_path, steps, hits)
 
 
 @pytest.mark.slow
