@@ -19,9 +19,9 @@ from paramsearch.discovery.habits import BEHIND_SOLVER, COLD
 from paramsearch.discovery.polish import JOINT, LOOKS
 from paramsearch.discovery.race import KEPT
 from paramsearch.discovery.rounds import Plan, Population, Round, plan_of
-from paramsearch.discovery.settings import SearchSettings
+from paramsearch.discovery.settings import SOLVE_SEEDS, SearchSettings
 from paramsearch.discovery.solver.gauss_newton import DAMPINGS, JACOBIANS, ROUNDS
-from paramsearch.discovery.solver.plan import SOLVED, probings
+from paramsearch.discovery.solver.plan import SOLVED, probed
 from paramsearch.discovery.staged import GO_ON
 from paramsearch.score.objective import Objective
 
@@ -87,7 +87,7 @@ def expected(
             Round("interval", near, final, tied, STAGE),
             Round("decide", RIVALS + 1, 4 * final, OPEN * (settings.prefer is None), STAGE),
         ]
-    plan = plan_of(rounds, objective, _probings(settings, counts, *SOLVED))
+    plan = plan_of(rounds, objective, _solver(settings, objective, counts, *SOLVED))
     seen = FORESEEN * (settings.prefer is None)
     return _afterwards(plan, settings, objective, (seen, CONTEND), (PARTED, LONGER))
 
@@ -132,7 +132,7 @@ def at_most(
     dense = objective.model_copy(update={"fidelity": fidelity})
     # Twice, where the start does not train at the learning rate of the base at every scale.
     jacobians, steps = 2 * (JACOBIANS + 1), 2 * len(DAMPINGS) * JACOBIANS * ROUNDS
-    plan = plan_of(rounds, dense, _probings(settings, counts, jacobians, steps))
+    plan = plan_of(rounds, dense, _solver(settings, dense, counts, jacobians, steps))
     return _afterwards(plan, settings, objective, (1.0, RIVALS + 2), (1.0, RIVALS + 4))
 
 
@@ -201,9 +201,14 @@ def _staged(
     return [*rounds, replace(last, rules=math.ceil(left), after=after)]
 
 
-def _probings(
-    settings: SearchSettings, counts: Sequence[int], jacobians: float, steps: float
-) -> tuple[float, float]:
-    """Count the rules that the solver probes, if it is asked to."""
-    near, far = probings(len(counts), jacobians, steps)
-    return near * settings.solve, far * settings.solve
+def _solver(
+    settings: SearchSettings,
+    objective: Objective,
+    counts: Sequence[int],
+    jacobians: float,
+    steps: float,
+) -> list[Population]:
+    """Give what the solver probes, if it is asked to."""
+    if not settings.solve:
+        return []
+    return probed(objective.fidelity.ratios, len(counts), SOLVE_SEEDS, jacobians, steps)

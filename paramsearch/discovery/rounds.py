@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 from paramsearch.discovery.base_curve import BASE_SEEDS
 from paramsearch.discovery.probed import Kind, Work
-from paramsearch.discovery.settings import SOLVE_SEEDS
 from paramsearch.discovery.solver.base_rate import STEPS
 from paramsearch.discovery.tracking import across
 from paramsearch.score.fidelity import LrGrid
@@ -99,15 +98,14 @@ class Plan:
 
 
 def plan_of(
-    rounds: Sequence[Round], objective: Objective, probings: tuple[float, float] = (0.0, 0.0)
+    rounds: Sequence[Round], objective: Objective, solver: Sequence[Population] = ()
 ) -> Plan:
     """Give everything that is trained for rounds of candidates, and by the solver.
 
     Args:
         rounds: What is evaluated.
         objective: Says what is trained for a candidate.
-        probings: Rules that the solver probes at the second scale and at each beyond, in shorter
-            runs; at the base all rules are the same.
+        solver: What the solver probes, in shorter runs.
     """
     fidelity = objective.fidelity
     rounds = [r for r in rounds if r.rules and r.times]
@@ -121,11 +119,7 @@ def plan_of(
         for each in rounds:
             populations += _curves(ratio, each, objective)
     short = min(STEPS, fidelity.steps) / fidelity.steps
-    solved = (2.0 * bool(probings[1]), *probings, *probings[1:] * len(fidelity.ratios))
-    populations += [
-        Population(ratio, True, round(rules * SOLVE_SEEDS), short)
-        for ratio, rules in zip(fidelity.ratios, solved, strict=False)
-    ]
+    populations += [replace(p, times=short * p.times) for p in solver]
     populations = [p for p in populations if p.members]
     return Plan(tuple(rounds), tuple(populations), fidelity.steps)
 

@@ -33,6 +33,33 @@ def probings(free: int, jacobians: float, steps: float) -> tuple[float, float]:
     return (1 + _APPROACH) * one + more + 1, one + more
 
 
+def probed(
+    ratios: Sequence[int], free: int, seeds: int, jacobians: float, steps: float
+) -> list[Population]:
+    """Give the populations that the solver probes: a Jacobian is one, and so is a single rule.
+
+    Args:
+        ratios: Scales relative to the base.
+        free: Exponents to solve for.
+        seeds: Of every run.
+        jacobians: How many are measured.
+        steps: How many are made.
+
+    Example:
+        >>> [(p.ratio, p.members, p.times) for p in probed([1, 2, 4], 5, 3, 1.0, 4.0)][3:]
+        [(4, 18, 1.0), (4, 3, 10.0)]
+    """
+    populations = [Population(1, True, seeds, float(_CHECKED))]
+    near, far = probings(free, jacobians, steps)
+    for number, ratio in enumerate(ratios[1:]):
+        rules, times = (far, jacobians) if number else (near, jacobians * (1 + _APPROACH))
+        populations += [
+            Population(ratio, True, (1 + free) * seeds, times),
+            Population(ratio, True, seeds, rules - (1 + free) * times),
+        ]
+    return populations
+
+
 def solving(
     ratios: Sequence[int], free: int, seeds: int, steps: int | None, lr: float | None
 ) -> Plan:
@@ -49,15 +76,7 @@ def solving(
         >>> solving([1, 2, 4], 5, 3, steps=20, lr=0.01).member_steps
         2910.0
     """
-    populations = [Population(1, True, seeds, float(_CHECKED))]
+    populations = probed(ratios, free, seeds, *SOLVED)
     if lr is None:
         populations += [Population(1, False, n * seeds) for n in (len(FIRST), RATES_AFTER)]
-    near, far = probings(free, *SOLVED)
-    for number, ratio in enumerate(ratios[1:]):
-        rules, jacobians = (far, SOLVED[0]) if number else (near, SOLVED[0] * (1 + _APPROACH))
-        single = rules - (1 + free) * jacobians
-        populations += [
-            Population(ratio, True, (1 + free) * seeds, jacobians),
-            Population(ratio, True, seeds, single),
-        ]
     return Plan((), tuple(populations), steps or round(_SLOW * STEPS))
