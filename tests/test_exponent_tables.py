@@ -64,7 +64,14 @@ WAY = "leave open: +1.0 hidden lr, -0.5 output lr times -0.2 .. +0.4"
 @pytest.mark.parametrize("several", [False, True])
 def test_joint_directions_that_probes_leave_open_are_told(several):
     score = {"total": 1.0, "spread": 0.1}
-    part = {"choice": None, "limit": None, "baselines": {}, "start_score": score, "score": score}
+    part = {
+        "choice": None,
+        "longer": None,
+        "limit": None,
+        "baselines": {},
+        "start_score": score,
+        "score": score,
+    }
     part |= {"solution": SOLUTION, "axis": "width", "pattern": {"sentence": "muP"}, "failures": []}
     both = {**part, "axis": "width,depth", "runs": {"width": "width", "depth": "depth"}}
     both["along"] = {"width": part, "depth": {**part, "solution": None}}

@@ -38,6 +38,9 @@ curves measured, with it: 2 to 7."""
 RATES = 12
 """Learning rates of the base model's curve for longer runs, about."""
 
+WALK = 5
+"""Times that an interval is extended, by what is still tied at its ends."""
+
 LONGER = 4
 """Rules that train longer: both ends, the start, and 1 to 5 that may be recommended, mostly one."""
 
@@ -74,17 +77,17 @@ def expected(
         *polished("polish", min(trials, FINALISTS) + settings.solve, 1.0),
         *polished("polish", near, moves),
         *polished("polish", joint, moves),
-        *polished("interval", near, usual.tied),
+        *polished("interval", *_walking(near * usual.tied)),
         Round("snap", 1, final, usual.snapped * len(counts)),
         Round("confirm", 2, final, usual.walked),
         Round("baseline", baselines, final),
     ]
     if answers(objective):
-        tied = usual.tied_by_loss * (settings.prefer != "limit")
+        walking = _walking(near * usual.tied_by_loss * (settings.prefer != "limit"))
         rounds += [
             Round("loss", FINALISTS, final, stage=STAGE),
             Round("loss", near + 1, final, usual.moves_by_loss * len(counts), STAGE),
-            Round("interval", near, final, tied, STAGE),
+            Round("interval", walking[0], final, walking[1], STAGE),
             Round("decide", RIVALS + 1, 4 * final, OPEN * (settings.prefer is None), STAGE),
         ]
     plan = plan_of(rounds, objective, _solver(settings, objective, counts, *SOLVED))
@@ -134,6 +137,17 @@ def at_most(
     jacobians, steps = 2 * (JACOBIANS + 1), 2 * len(DAMPINGS) * JACOBIANS * ROUNDS
     plan = plan_of(rounds, dense, _solver(settings, dense, counts, jacobians, steps))
     return _afterwards(plan, settings, objective, (1.0, RIVALS + 2), (1.0, RIVALS + 4))
+
+
+def _walking(points: float) -> tuple[int, float]:
+    """Give how many points intervals measure together, and how often.
+
+    Example:
+        >>> _walking(9.8)
+        (2, 4.9)
+    """
+    rules = max(1, round(points / WALK))
+    return rules, points / rules
 
 
 def _afterwards(
