@@ -101,7 +101,7 @@ class Driver:
         low, high = tuple(map(min, box.low, snapped)), tuple(map(max, box.high, snapped))
         best = Polished(snapped, evaluation, low, high)
         first, baselines = self._measure([start], "polish", 0)[0], self._baselines()
-        answer = self._answer(snapped, start, steps) if self._answers else None
+        answer, longer = self._answer(snapped, start, steps) if self._answers else (None, None)
         measure: Measure = self._measure
         if answer and answer.point != snapped:
             measure = self._measures.by_loss
@@ -111,7 +111,6 @@ class Driver:
         costs = sensitivities(measure, self._encoding.variables, best.point)
         rule = self.rule(best.point)
         lost = "score" if measure is self._measure else "loss"
-        longer = answer.longer if answer else None
         if self._outlasting and best.point != start:
             longer = self._longer({FOUND: rule, START: self.rule(start)})
         met, tried = tuple(self._measure.met.values()), tuple(steps)
@@ -156,7 +155,9 @@ class Driver:
             return point
         return confirmed(self._measure, self._measures.confirming, point, back)
 
-    def _answer(self, best: Point, start: Point, steps: Sequence[Step]) -> Answer:
+    def _answer(
+        self, best: Point, start: Point, steps: Sequence[Step]
+    ) -> tuple[Answer, Longer | None]:
         """Look for lower losses, and choose between them and the best score."""
         by_loss = sorted(steps, key=lambda step: step.evaluation.terms["loss"])
         on_grid = {n: self._encoding.indices(rule) for n, rule in self._published.items()}

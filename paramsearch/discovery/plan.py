@@ -173,10 +173,11 @@ def _afterwards(
     (seen, rivals), (share, rules), last = contending, parted, objective.fidelity.ratios[-1]
     seeds, times = settings.polish_seeds, share * TIMES
     points = len(OCTAVES) * 2 * seeds
-    curves = [Population(1, False, points, seen), Population(last, False, rivals * points, seen)]
+    curves = (Population(1, False, points, seen), Population(last, False, rivals * points, seen))
     ends = Population(last, False, rules * 2 * seeds, times)
-    more = [*(curves if rivals else []), Population(1, False, RATES * seeds, times), ends]
-    return replace(plan, populations=(*plan.populations, *more))
+    more = (*curves, Population(1, False, RATES * seeds, times), ends)
+    made = (p for p in more if p.members and p.times)
+    return replace(plan, populations=(*plan.populations, *made))
 
 
 def _explored(

@@ -36,12 +36,10 @@ class Answer:
     Attributes:
         point: Its grid indices.
         choice: The front and the reason.
-        longer: What longer runs said; None where one rule is both ends, or they could not be made.
     """
 
     point: Point
     choice: Choice
-    longer: Longer | None
 
     def to_json(self) -> dict[str, Any]:
         """Give plain data under ``front`` and ``choice``."""
@@ -68,7 +66,7 @@ def answer(
     train: Callable[[Mapping[str, Rule]], Longer | None],
     prefer: str | None = None,
     target_ratio: float | None = None,
-) -> Answer:
+) -> tuple[Answer, Longer | None]:
     """Find the front among the rules that a search has met, and recommend one.
 
     Args:
@@ -88,6 +86,10 @@ def answer(
             learning rate.
         prefer: Which end of the front the user wants; None for the default.
         target_ratio: The largest ratio at which the rule is to be used; None for the default.
+
+    Returns:
+        The rule, and what longer runs said; None where one rule is both ends, or they could not be
+        made.
     """
     known = dict(met)
     solved = [] if simple is None else [simple]
@@ -114,7 +116,7 @@ def answer(
     if choice.front.limit != choice.front.loss:
         longer = train(to_train(choice, rule(start)))
         choice = after(choice, longer) if longer else choice
-    return Answer(points[_key(choice.recommended)], choice, longer)
+    return Answer(points[_key(choice.recommended)], choice), longer
 
 
 def _key(entry: Entry) -> str:

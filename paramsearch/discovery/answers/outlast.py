@@ -14,6 +14,12 @@ from paramsearch.tracing.axes import STEPS
 FOUND = "found"
 """The rule that the search has found."""
 
+_OVER = {
+    "lower": "Over {} steps it still has a lower loss than the start",
+    "tied": "Warning: over {} steps it cannot be told from the start",
+    "higher": "Warning: over {} steps it is worse than the start",
+}
+
 
 def outlasting(settings: SearchSettings, objective: Objective) -> bool:
     """Say whether the rule found by a search is held against the start over longer runs.
@@ -42,8 +48,4 @@ def told_later(longer: Longer) -> str | None:
     if longer.compared == LIMIT:
         return None
     against = longer.against(FOUND)
-    word, told = against.word(), f"ver {longer.steps} steps it"
-    if word == "lower":
-        return f"O{told} still has a lower loss than the start, {against.percent()}."
-    what = "cannot be told from the start" if word == "tied" else "is worse than the start"
-    return f"Warning: o{told} {what}, {against.percent()}."
+    return f"{_OVER[against.word()].format(longer.steps)}, {against.percent()}."

@@ -72,7 +72,7 @@ def _optimizer(name: str, settings: tuple[str, ...], way: Way) -> Optimizer:
 
     def init(params: Tensors) -> State:
         runs[:] = [Run(name, settings, way)]
-        return State({}, no_steps(params))
+        return State({}, no_steps(params, steady=False))
 
     def update(
         grads: Tensors, state: State, params: Tensors, hyper: Hyper

@@ -97,12 +97,12 @@ def zeros(params: Tensors) -> Tensors:
     return {name: torch.zeros_like(p) for name, p in params.items()}
 
 
-def no_steps(params: Tensors) -> Tensor:
-    """Give the step count of a fresh state, on the parameters' device; of none, on the host.
+def no_steps(params: Tensors, *, steady: bool = True) -> Tensor:
+    """Give the step count of a fresh state, on the parameters' device or, if not steady, the host.
 
     Example:
         >>> no_steps({"w": torch.ones(2, 3)})
         tensor(0., dtype=torch.float64)
     """
-    device = next((p.device for p in params.values()), None)
+    device = next((p.device for p in params.values() if steady), None)
     return torch.zeros((), dtype=torch.float64, device=device)

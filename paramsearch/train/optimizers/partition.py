@@ -27,7 +27,7 @@ def partition(label: Callable[[str], str], parts: Mapping[str, Optimizer]) -> Op
 
     def init(params: Tensors) -> State:
         states = [part.init(_of(key, params)) for key, part in parts.items()]
-        return State(_merged(states), no_steps(params if steady else {}))
+        return State(_merged(states), no_steps(params, steady=steady))
 
     def update(
         grads: Tensors, state: State, params: Tensors, hyper: Hyper

@@ -74,7 +74,7 @@ def _soap(tensors: dict[str, TensorInfo], betas: tuple[float, float], frequency:
                     factors[name] = torch.zeros_like(_gram(as_matrices(p, tensors[name]), side))
             slots[f"factor {side}"] = factors
             slots[f"basis {side}"] = {name: f + _identity(f) for name, f in factors.items()}
-        return State(slots, no_steps({}))
+        return State(slots, no_steps(params, steady=False))
 
     def update(
         grads: Tensors, state: State, params: Tensors, hyper: Hyper
