@@ -178,3 +178,13 @@ def test_a_failed_drawing_keeps_the_old_file(tmp_path, monkeypatch):
 def test_no_global_state_of_pyplot():
     pyplot = sys.modules.get("matplotlib.pyplot")  # others may have imported it
     assert pyplot is None or not pyplot.get_fignums()
+
+
+def test_one_learning_rate_says_nothing_of_how_its_best_drifts(kept):
+    data = summary()
+    for cell in (*data["curves"]["start"], *data["curves"]["found"]):
+        cell["lrs"], cell["losses"] = cell["lrs"][:1], cell["losses"][:1]
+    search_figure.search_figure(data, "")
+    titles = [axes.get_title(loc="left") for axes in kept[0].axes]
+    assert sum("loss at the base's best LR" in title for title in titles) == 2
+    assert not any("drifts" in title for title in titles)

@@ -76,8 +76,10 @@ def _losses(
     optima = {cell["scale"]: _optimum(cell) for cell in cells}
     lr_panel(axes, curves, optima, base_lr, palette)
     found = [np.log2(lr) for lr in optima.values() if lr is not None]
-    drift = f": the best LR drifts {max(found) - min(found):.2f} octaves" if found else ""
-    dress(axes, f"{name}{drift}", "base learning rate", "loss at the end")
+    told = f": the best LR drifts {max(found) - min(found):.2f} octaves" if found else ""
+    if all(len(cell["lrs"]) == 1 for cell in cells):
+        told = ": loss at the base's best LR on the grid"
+    dress(axes, f"{name}{told}", "base learning rate", "loss at the end")
 
 
 def _optimum(cell: ScaleCurves) -> float | None:
@@ -104,13 +106,15 @@ def _history(axes: Axes, parts: Mapping[str, Sequence[Candidate]]) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     best: list[float] = []
     before = 0
-    for name, rows in parts.items():
+    for number, (name, rows) in enumerate(parts.items()):
         best += _drawn(axes, rows, 1 + before)
         if before:
             axes.axvline(before + 0.5, color=INK, linewidth=0.8, linestyle=":")
         words: dict[str, Any] = {"ha": "left", "va": "top", "fontsize": 8.5, "color": INK}
         place, frame_of = (before + 0.5, 1.0), axes.get_xaxis_transform()
-        axes.annotate(name, place, (4, -3), frame_of, textcoords="offset points", **words)
+        axes.annotate(
+            name, place, (4, -3 - 12 * number), frame_of, textcoords="offset points", **words
+        )
         before += len(rows)
     if not best:
         return
