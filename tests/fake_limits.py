@@ -9,10 +9,11 @@ RATIOS = (1, 2, 4)
 NOISE = (0.0, 0.003, -0.003, 0.002)  # of the seeds, the same for every rule
 
 
-def evaluation(loss=0.0, hidden=0.0, output=0.0, noise=NOISE, own=0.0):
+def evaluation(loss=0.0, hidden=0.0, output=0.0, noise=NOISE, own=0.0, first=None):
     """A transferred log loss, and slopes of the hidden and output layers' feature change.
 
-    ``own`` is noise that the rule does not share with others.
+    ``own`` is noise that the rule does not share with others; ``first`` gives, by group, the share
+    of the first step at the base and its slope.
     """
     losses = [loss + shared + own * (-1) ** k for k, shared in enumerate(noise)]
     curves = []
@@ -22,6 +23,9 @@ def evaluation(loss=0.0, hidden=0.0, output=0.0, noise=NOISE, own=0.0):
             for probe in ("feature_change", "update_share", "signal")
             for group, power in {"input": 0.0, "hidden": hidden, "output": output}.items()
         }
+        for group, (share, power) in (first or {}).items():
+            values = [share * ratio ** (power + shared) for shared in noise]
+            probes[f"first_share/{group}"] = values
         curves.append(
             {
                 "scale": 32 * ratio,

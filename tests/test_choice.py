@@ -37,6 +37,16 @@ def test_a_rule_whose_output_blows_up_is_not_recommended():
     assert choose(front).recommended.name == "mup"
 
 
+@pytest.mark.parametrize(("target", "name"), [(256.0, "mup"), (50.0, "steep")])
+def test_a_rule_whose_first_step_overshoots_before_the_target_is_not_recommended(target, name):
+    flat = {"input": (0.02, 0.0), "hidden": (0.02, 0.0)}
+    steep = {"input": (0.02, 0.0), "hidden": (0.02, 1.0)}  # 2 at ratio 99
+    known = {"steep": evaluation(-0.3, first=steep), "mup": evaluation(first=flat)}
+    choice = choose(front_of(**known), None, target)
+    assert choice.recommended.name == name
+    assert ("overshoot by ratio 9" in choice.reason) == (name == "mup")
+
+
 def test_where_all_freeze_the_limit_end_is_left():
     choice = choose(front_of(a=(0.0, -0.5), b=(-0.1, -0.9)))
     assert choice.recommended.name == "a"

@@ -10,6 +10,7 @@ from torch.func import functional_call, vmap
 
 from paramsearch.probes.capture import Capture
 from paramsearch.probes.features import Features
+from paramsearch.probes.first_share import FirstShare
 from paramsearch.probes.update_share import UpdateShare
 from paramsearch.tasks.catalog import load_task
 from paramsearch.tracing.arch import load_arch
@@ -50,6 +51,23 @@ def test_update_share_is_minus_gradient_times_update(arch, recipe):
             for name, group in groups.items():
                 share = -torch.dot(grads[name].flatten(), updates[name].flatten())
                 expected[f"update_share/{group}"] += share / recipe.steps
+        assert set(expected) == set(found)
+        for key, value in expected.items():
+            torch.testing.assert_close(found[key][index], value, rtol=1e-8, atol=1e-14)
+
+
+@pytest.mark.parametrize("arch", ARCHS, ids=lambda arch: arch.name)
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.optimizer)
+def test_first_share_is_the_decrease_by_the_first_update_over_the_loss(arch, recipe):
+    found, groups = measured(arch, recipe, FirstShare())
+    for index, member in enumerate(MEMBERS):
+        plain = Plain(arch, "digits", 48, member, recipe)
+        inputs, targets = plain.task.batch(0)
+        loss = plain.task.loss(plain.model(inputs.double()), targets).detach()
+        grads, updates = plain.step(0)
+        expected = defaultdict(float)
+        for name, group in groups.items():
+            expected[f"first_share/{group}"] -= (grads[name] * updates[name]).sum() / loss
         assert set(expected) == set(found)
         for key, value in expected.items():
             torch.testing.assert_close(found[key][index], value, rtol=1e-8, atol=1e-14)

@@ -6,7 +6,7 @@ import pytest
 from paramsearch.probes.quantities import counted_slopes, ends_branch, label_of, role_of
 from paramsearch.tracing.trace import GRANULARITIES, trace
 
-PROBES = ("update_share", "feature_change", "signal")
+PROBES = ("update_share", "feature_change", "signal", "first_share")
 BOTH, GROWTH, NEITHER = (-0.5, 0.5), (0.0, 0.5), None
 END = ", ends of branches"
 # label: what counts of slopes (-0.5, 0.5) of update share, feature change and signal
@@ -29,7 +29,7 @@ COUNTS = {
 def test_what_counts_of_a_slope(label):
     slopes = {f"{probe}/{label}": np.array(BOTH) for probe in PROBES}
     found = counted_slopes(slopes)
-    for probe, expected in zip(PROBES, COUNTS[label], strict=True):
+    for probe, expected in zip(PROBES, (*COUNTS[label], NEITHER), strict=True):
         value = found.get(f"{probe}/{label}")
         assert expected == (None if value is None else tuple(value))
 

@@ -278,3 +278,6 @@ def test_time_left_goes_by_what_each_scale_takes(tmp_path, monkeypatch):
     assert {p.done: p.share for p in heard if p.stage == "verify"} == SHARES
     second = Progress("verify", 2, 3, None, share=0.15)
     assert _eta(second, 30.0) == ", about 170 s left"
+    assert {p.foretold for p in heard if p.stage == "verify"} == {20.0}
+    early = Progress("verify", 1, 2, None, share=0.001, foretold=500.0)
+    assert _eta(early, 5.0) == ", about 544 s left"  # not 5 s / 0.001

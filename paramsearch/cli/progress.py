@@ -17,6 +17,7 @@ from rich.progress import Progress as Bar
 
 from paramsearch.discovery.progress import Listener, Progress
 
+_PREDICTED = 0.1  # of a stage, which is taken to be over in the time predicted
 _QUIET_SECONDS = 10.0  # between plain lines within a stage
 
 
@@ -129,7 +130,21 @@ def _eta(progress: Progress, seconds: float) -> str:
         return ""  # also where the stage is first heard of when some of it is done
     about = "at most" if progress.stage == "search" else "about"
     share = _share(progress)
-    return f", {about} {seconds * (1 - share) / share:.0f} s left" if share else ""
+    return f", {about} {_left(share, seconds, progress.foretold):.0f} s left" if share else ""
+
+
+def _left(share: float, seconds: float, foretold: float) -> float:
+    """Give the seconds left of a stage, of which a share is over.
+
+    What little is over says little about the pace: what was predicted counts as a tenth of it.
+
+    Example:
+        >>> _left(0.5, 30.0, 0.0), _left(0.001, 5.0, 500.0)
+        (30.0, 544.0...)
+    """
+    known = _PREDICTED * foretold
+    pace = (seconds + known) / (share * foretold + known) if known else seconds / share
+    return (1 - share) * (foretold or 1.0) * pace
 
 
 def _share(progress: Progress) -> float | None:

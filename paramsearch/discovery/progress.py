@@ -17,6 +17,7 @@ class Progress:
         members: Training runs made by this process, those under way in part; counted by the job.
         note: What took unusual time or went otherwise than usual, in words; "" for nothing new.
         share: Of the stage's time that is over, about; None where all that is counted takes alike.
+        foretold: Seconds of the whole stage as they were predicted; 0 where they were not.
     """
 
     stage: str
@@ -26,10 +27,11 @@ class Progress:
     members: float = 0.0
     note: str = ""
     share: float | None = None
+    foretold: float = 0.0
 
 
 def weighed(listen: "Listener", parts: Sequence[float]) -> "Listener":
-    """Tell a listener the share of the time that is over.
+    """Tell a listener the share of the time that is over, and what was predicted for the whole.
 
     Args:
         listen: Told about progress.
@@ -42,8 +44,9 @@ def weighed(listen: "Listener", parts: Sequence[float]) -> "Listener":
     """
     if not sum(parts):
         return listen
+    whole = sum(parts)
     return lambda progress: listen(
-        replace(progress, share=sum(parts[: progress.done]) / sum(parts))
+        replace(progress, share=sum(parts[: progress.done]) / whole, foretold=whole)
     )
 
 

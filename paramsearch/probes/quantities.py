@@ -77,6 +77,8 @@ def counts(name: str) -> bool:
         (True, False, True)
     """
     probe, role = name.split("/", 1)[0], role_of(name)
+    if probe == "first_share":  # what training does counts as a whole
+        return False
     return role in (*_MATRICES, LOGITS) or (probe, role) == ("update_share", "vector")
 
 

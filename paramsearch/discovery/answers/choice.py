@@ -216,9 +216,7 @@ def fate_of(entry: Entry, target: float) -> str:
     limit = entry.limit
     if limit.diverged:
         return "it diverges at a scale of the search"
-    slow, fast = limit.slowest, limit.fastest
-    worst = slow if limit.ends_by == "freeze to a quarter" else fast
-    change = f"its {worst.group} {worst.what} goes like {worst}"
+    change = f"its {limit.worst.group} {limit.worst.what} goes like {limit.worst}"
     if limit.holds_at(target):
         return f"{change}, which holds up to ratio {target:g}"
     return f"{change} and may {limit.ends_by} by ratio {limit.holds_to:.0f}, before {target:g}"

@@ -19,13 +19,17 @@ from typing import Any, Literal
 
 import numpy as np
 
+from paramsearch.discovery.answers.overshoot import FAR, Overshoot, overshoot
+from paramsearch.discovery.answers.power import Power
 from paramsearch.discovery.evaluation import Evaluation
-from paramsearch.discovery.paired import SURE, Gap, mean_of
 from paramsearch.discovery.recorded import recorded
 from paramsearch.errors import ParamsearchError
 from paramsearch.score.collapse import probe_slopes
 
 Label = Literal["features learn", "lazy", "blows up", "undecided", "diverges"]
+
+End = Literal["freeze to a quarter", "grow twofold", "overshoot"]
+"""What a rule may end by as the model grows."""
 
 THRESHOLD = 0.25
 """Slope from which features count as freezing, or as growing, if it lies two standard errors
@@ -46,41 +50,6 @@ _SIGNAL = "signal/"
 _SIGNALLING = ("input", "hidden", "output")
 _NO_FEATURES = ("input", "output", "logits", "vector", "scalar")
 _NO_OUTPUT_OF_THEIR_OWN = ("vector", "scalar")
-_FAR = 40.0  # octaves: farther off than any model
-
-
-@dataclass(frozen=True, slots=True)
-class FeatureSlope:
-    """The power of the ratio with which the feature change of a group goes, or its signal.
-
-    Attributes:
-        group: Name of the group.
-        per_seed: The slope of each seed.
-        what: What goes with that power: the ``feature change``, or the ``signal``.
-    """
-
-    group: str
-    per_seed: tuple[float, ...]
-    what: str = "feature change"
-
-    @property
-    def size(self) -> Gap:
-        """Mean and standard error over seeds."""
-        return mean_of(self.per_seed)
-
-    @property
-    def low(self) -> float:
-        """Two standard errors below the mean."""
-        return self.size.mean - SURE * self.size.error
-
-    @property
-    def high(self) -> float:
-        """Two standard errors above the mean."""
-        return self.size.mean + SURE * self.size.error
-
-    def __str__(self) -> str:
-        """Give the power as people write it."""
-        return f"m^{self.size.mean:.2f} ± {self.size.error:.2f}"
 
 
 @dataclass(frozen=True)
@@ -93,12 +62,14 @@ class Limit:
             feature change or of the signal.
         groups: All slopes.
         diverged: Whether some feature change was not finite; its slopes mean nothing then.
+        first: Where the first step begins to overshoot; None where that is not known.
     """
 
-    slowest: FeatureSlope
-    fastest: FeatureSlope
-    groups: tuple[FeatureSlope, ...]
+    slowest: Power
+    fastest: Power
+    groups: tuple[Power, ...]
     diverged: bool = False
+    first: Overshoot | None = None
 
     @property
     def label(self) -> Label:
@@ -123,27 +94,35 @@ class Limit:
 
     @property
     def holds_to(self) -> float | None:
-        """The ratio up to which no feature change falls below KEPT or grows beyond GROWN.
+        """The ratio up to which nothing ends it; None if that is beyond all models.
 
-        Slopes are taken two standard errors to the bad side. None if that is beyond all models.
+        No feature change falls below KEPT or grows beyond GROWN, slopes being taken two standard
+        errors to the bad side, and no first step overshoots.
         """
-        octaves = min(self._octaves)
-        return 2.0**octaves if octaves < _FAR else None
+        octaves = min(self._octaves.values())
+        return 2.0**octaves if octaves < FAR else None
 
     @property
-    def ends_by(self) -> Literal["freeze to a quarter", "grow twofold"]:
+    def ends_by(self) -> End:
         """What happens at that ratio."""
-        falls, grows = self._octaves
-        return "freeze to a quarter" if falls <= grows else "grow twofold"
+        return min(self._octaves, key=lambda end: self._octaves[end])
 
     @property
-    def _octaves(self) -> tuple[float, float]:
-        """Octaves until a feature change has fallen to KEPT, and until one has grown to GROWN."""
+    def worst(self) -> Power:
+        """What goes with the power that ends it."""
+        if self.ends_by == "overshoot" and self.first is not None:
+            return self.first.slope
+        return self.slowest if self.ends_by == "freeze to a quarter" else self.fastest
+
+    @cached_property
+    def _octaves(self) -> dict[End, float]:
+        """Octaves until a feature change has fallen to KEPT, grown to GROWN, a step overshoots."""
         falls, grows = max(-self.slowest.low, 0.0), max(self.fastest.high, 0.0)
-        return (
-            -math.log2(KEPT) / falls if falls else math.inf,
-            math.log2(GROWN) / grows if grows else math.inf,
-        )
+        return {
+            "freeze to a quarter": -math.log2(KEPT) / falls if falls else math.inf,
+            "grow twofold": math.log2(GROWN) / grows if grows else math.inf,
+            "overshoot": self.first.octaves if self.first is not None else math.inf,
+        }
 
     def holds_at(self, ratio: float) -> bool:
         """Say whether features neither freeze nor blow up on the way to a ratio."""
@@ -174,6 +153,7 @@ class Limit:
             "growth_spread": self.fastest.size.error,
             "growth_group": self.fastest.group,
             "holds_to": self.holds_to,
+            "ends_by": self.ends_by,
             "groups": {
                 slope.group: {"slope": slope.size.mean, "spread": slope.size.error}
                 for slope in self.groups
@@ -207,11 +187,9 @@ def limit_of(evaluation: Evaluation) -> Limit:
     curves = recorded(evaluation)
     slopes = probe_slopes(curves)
     names = _slopes(slopes)
-    groups = tuple(
-        FeatureSlope(name.removeprefix(_PROBE), tuple(slopes[name].tolist())) for name in names
-    )
+    groups = tuple(Power(name.removeprefix(_PROBE), tuple(slopes[name].tolist())) for name in names)
     signals = tuple(
-        FeatureSlope(name.removeprefix(_SIGNAL), tuple(slopes[name].tolist()), "signal")
+        Power(name.removeprefix(_SIGNAL), tuple(slopes[name].tolist()), "signal")
         for name in slopes
         if name.startswith(_SIGNAL) and _role(name.removeprefix(_SIGNAL)) in _SIGNALLING
     )
@@ -223,6 +201,7 @@ def limit_of(evaluation: Evaluation) -> Limit:
         fastest=max((*groups, *signals), key=lambda slope: slope.size.mean),
         groups=groups,
         diverged=not finite,
+        first=overshoot(curves),
     )
 
 
