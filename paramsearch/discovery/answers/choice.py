@@ -34,7 +34,7 @@ class Choice:
         foretold: What learning-rate curves foretell of the rules that hold, as plain data, the
             lowest loss promised at the target first; empty where they were not asked.
         ahead: Whether they foretell that the limit end has a higher loss there, beyond two standard
-            errors.
+            errors, and that its best learning rate moves.
     """
 
     front: Front

@@ -3,12 +3,17 @@
 An optimum that moves costs little over the ratios of a search and much beyond them, where the
 base's best learning rate ends up beside the valley. Of several rules with a lower loss than the
 limit end, the one is recommended whose curves promise the lowest loss at the target: mean and two
-standard errors. Where an optimum may come to lie beside the valley or may not, the mean says little
-about what is risked.
+standard errors.
 
 With ``o(m)`` the best learning rate at ratio m, in octaves, and M the largest ratio measured, the
 drift is ``d = (o(M) - o(1)) / log2 M``. The curve at M, moved by ``d log2(R / M)``, stands for that
-at the target R, and is read at the base's best learning rate.
+at the target R, and is read at the base's best learning rate. Over the six octaves from ratio 4 to
+256 the error e of a drift moves the curve as well, by as much as drifts of good rules are: so d is
+shrunk to ``d max(0, 1 - (e / d)^2)``, its size times the share of its square that is not chance
+(the positive part of James & Stein, 1961). What the seeds cannot tell from no drift is not carried
+on. In eight searches of MLPs this changed four choices: at ratio 32 the losses of the rules chosen
+were 0.081 and 0.066 instead of 0.111 twice (Lion), 0.107 instead of 0.116 (momentum) and 0.094
+instead of 0.084 (Adam).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,19 +31,24 @@ from paramsearch.rules.rule import Rule
 class Prospect:
     """What the learning-rate curves of a rule say about larger models.
 
-    Curves of single seeds are too ragged for an optimum: values are those of all n seeds, and vary
-    from seed to seed by ``(n - 1) (mean_j o_j - o_j)``, ``o_j`` being the value without seed j. So
-    their mean is the value of all, and its standard error that of the jackknife.
+    Curves of single seeds are too ragged for an optimum. So the drift is that of all n seeds, and
+    varies from seed to seed by ``(n - 1) (mean_j d_j - d_j)``, ``d_j`` being that without seed j:
+    its standard error is that of the jackknife.
 
     Attributes:
         entry: The rule.
-        drifts: Octaves by which the best learning rate moves when the scale doubles.
-        losses: Log loss foretold at the target with the learning rate of the base.
+        drifts: Octaves by which the best learning rate moves when the scale doubles, seed by seed.
+        losses: Log loss foretold at the target with the learning rate of the base, likewise.
     """
 
     entry: Entry
     drifts: tuple[float, ...]
     losses: tuple[float, ...]
+
+    @property
+    def moves(self) -> bool:
+        """Whether its best learning rate is known to move, by two standard errors."""
+        return mean_of(self.drifts).word(0.0) != "tied"
 
     @property
     def promised(self) -> float:
@@ -71,8 +81,17 @@ def prospect(entry: Entry, name: str, valleys: Valleys, ratio: float) -> Prospec
     """
     seeds = valleys.seeds
     drifts = _jackknife(lambda some: valleys.drift(name, some), seeds)
-    losses = _jackknife(lambda some: valleys.foretold(name, some, ratio), seeds)
-    return Prospect(entry, drifts, losses)
+    return Prospect(entry, drifts, valleys.foretold(name, shrunk(mean_of(drifts)), ratio))
+
+
+def shrunk(size: Gap) -> float:
+    """Give a mean times the share of its square that is not chance.
+
+    Example:
+        >>> shrunk(Gap(-0.5, 0.25)), shrunk(Gap(0.03, 0.05)), shrunk(Gap(0.0, 0.0))
+        (-0.375, 0.0, 0.0)
+    """
+    return size.mean * max(0.0, 1 - (size.error / size.mean) ** 2) if size.mean else 0.0
 
 
 def _jackknife(value: Callable[[Sequence[int]], float], seeds: Sequence[int]) -> tuple[float, ...]:
@@ -146,7 +165,7 @@ def foreseen(choice: Choice, prospects: Sequence[Prospect]) -> Choice:
         reason=reason,
         rivals=tuple(rivals),
         foretold=tuple(each.to_json() for each in ranked),
-        ahead=best.against(limit).word() == "lower",
+        ahead=best.against(limit).word() == "lower" and limit.moves,
     )
 
 

@@ -57,24 +57,23 @@ class Valleys:
         moved = _bottom(self.rules[name], seeds) - _bottom(self.base, seeds)
         return moved / math.log2(self.ratio)
 
-    def foretold(self, name: str, seeds: Sequence[int], ratio: float) -> float:
-        """Give the log loss at a ratio with the learning rate of the base.
+    def foretold(self, name: str, drift: float, ratio: float) -> tuple[float, ...]:
+        """Give every seed's log loss at a ratio with the learning rate of the base.
 
         The curve of the largest ratio is moved on by the drift, and read there; beyond its ends it
         is taken to be flat.
 
         Args:
             name: Of the rule.
-            seeds: Numbers of the seeds over which curves are averaged.
+            drift: Octaves by which its best learning rate moves when the scale doubles.
             ratio: The target.
         """
-        on = max(0.0, math.log2(ratio / self.ratio)) * self.drift(name, seeds)
+        on = drift * max(0.0, math.log2(ratio / self.ratio))
+        at = 2.0 ** min(max(-on, OCTAVES[0]), OCTAVES[-1])
         lowest = min(loss for row in self.base for loss in row)
-        logs = [
-            sum(_log(row[seed], lowest) for seed in seeds) / len(seeds) for row in self.rules[name]
-        ]
-        at = min(max(-on, OCTAVES[0]), OCTAVES[-1])
-        return interpolate([2.0**x for x in OCTAVES], logs, 2.0**at)
+        logs = [[_log(loss, lowest) for loss in row] for row in self.rules[name]]
+        places = [2.0**x for x in OCTAVES]
+        return tuple(interpolate(places, [row[k] for row in logs], at) for k in self.seeds)
 
     def to_json(self) -> dict[str, Any]:
         """Give plain data; a run that diverged is null."""
