@@ -67,6 +67,23 @@ def test_ends_recommended_rule_and_baselines_are_named(kept):
     assert "recommended is a rule between the ends" in kept[0].get_suptitle()
 
 
+def test_rules_that_do_not_hold_are_hollow(kept):
+    places = {"mup": (0.0, 0.0), "": (-0.1, -0.2), "lazy": (-0.2, -0.5)}
+    front_figure(answers(places), "x")
+    axes = kept[0].axes[0]
+    hollow = {
+        float(x)
+        for line in axes.lines
+        if line.get_markerfacecolor() == "white" and line.get_marker() == "o"
+        for x in line.get_xdata()
+    }
+    assert sorted(hollow) == [pytest.approx(-0.5, abs=0.01)]
+    legend = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert legend == ["holds up to ratio 256", "freezes, grows or overshoots before"]
+    front_figure(answers({"mup": (0.0, 0.0), "": (-0.1, -0.1)}), "x")
+    assert kept[1].axes[0].get_legend() is None
+
+
 def test_one_rule_carries_all_its_titles(kept):
     front_figure(answers({"mup": (0.0, 0.0), "sp": (0.1, 0.3)}), "x")
     assert "mup: limit end, loss end, recommended" in texts(kept[0])

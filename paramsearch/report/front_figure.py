@@ -15,7 +15,11 @@ from paramsearch.report.canvas import GUIDE, INK, canvas, dress, headline, save
 _ZONE = 0.25  # slope from which features freeze, or blow up
 _ROOM = 1.3  # times the lowest loss: what lies above stands at the upper edge
 _WIDEST = 1.6  # slope up to which dots are shown
-_BLUE = "#0072b2"
+_BLUE, _GREY = "#0072b2", "#a5a5a5"
+_FILL: dict[bool, dict[str, Any]] = {  # of a dot, by whether the rule holds
+    True: {},
+    False: {"markerfacecolor": "white"},
+}
 
 
 class Dot(TypedDict):
@@ -27,13 +31,15 @@ class Dot(TypedDict):
     slope: float
     spread: float
     growth: float
+    holds_to: float | None
     front: bool
 
 
 def front_figure(summary: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
     """Draw all rules by slope of their feature change and by loss, the front as a line.
 
-    The ends of the front, the recommended rule and all rules with a name are named.
+    The ends of the front, the recommended rule and all rules with a name are named. Rules that do
+    not hold up to the target are hollow.
 
     Args:
         summary: With ``front``, ``choice``, ``arch``, ``task`` and ``optimizer``, as
@@ -50,19 +56,22 @@ def front_figure(summary: Mapping[str, Any], path: str | os.PathLike[str]) -> No
     top = _limits(axes, dots)
     _zones(axes)
     others = [dot for dot in dots if not dot["front"]]
-    _plot(axes, [d for d in others if _height(d) <= top], "o", color="#b9b9b9", ms=4.5)
+    target = cast(float, choice["target_ratio"])
+    for holds in (False, True):
+        shown = [d for d in others if _height(d) <= top and _holds(d, target) == holds]
+        _plot(axes, shown, "o", **_FILL[holds], color=_GREY, ms=4.5)
     _plot(axes, [d for d in others if d["name"] and _height(d) <= top], "s", color=INK, ms=6)
     members = [dot for dot in dots if dot["front"]]
     _plot(axes, members, "-", color=_BLUE, linewidth=1.6)
     for dot in members:
         bar: dict[str, Any] = {"ecolor": _BLUE, "elinewidth": 1.0, "capsize": 2.5}
         error = _height(dot) * dot["against_limit"]["error"]
-        axes.errorbar(
-            _slope(dot), _height(dot), error, dot["spread"], "o", color=_BLUE, ms=7, **bar
-        )
+        look: dict[str, Any] = {**bar, **_FILL[_holds(dot, target)], "color": _BLUE, "ms": 7}
+        axes.errorbar(_slope(dot), _height(dot), error, dot["spread"], "o", **look)
     best = _entry(dots, choice["recommended"])
     _plot(axes, [best], "o", color="none", markeredgecolor=GUIDE, markeredgewidth=2.2, ms=15)
     _names(axes, dots, choice, top)
+    _legend(axes, dots, target)
     title = "Every dot is a rule: lower is better now, nearer to slope 0 is better at any scale"
     slope = "slope of the feature change, as a power of the ratio"
     dress(axes, title, slope, "transferred loss / reference (bars: paired, against the limit end)")
@@ -72,6 +81,21 @@ def front_figure(summary: Mapping[str, Any], path: str | os.PathLike[str]) -> No
     names = f"{summary['arch']} on {summary['task']}, {summary['optimizer']}"
     headline(figure, f"{names}: recommended is {what}")
     save(figure, path)
+
+
+def _holds(dot: Dot, target: float) -> bool:
+    """Say whether nothing ends a rule before the target ratio."""
+    return dot["holds_to"] is None or dot["holds_to"] >= target
+
+
+def _legend(axes: Axes, dots: Sequence[Dot], target: float) -> None:
+    """Say what filled and hollow dots are, where there are both."""
+    if len({_holds(dot, target) for dot in dots}) < 2:
+        return
+    words = {True: f"holds up to ratio {target:g}", False: "freezes, grows or overshoots before"}
+    for holds, text in words.items():
+        axes.plot([], [], "o", label=text, **_FILL[holds], color=_GREY, ms=4.5)
+    axes.legend(loc="upper right", fontsize=9, edgecolor="none", framealpha=0.85)
 
 
 def _slope(dot: Dot) -> float:
