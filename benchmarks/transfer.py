@@ -60,6 +60,7 @@ _GPT = {"task": "bytes", "space": "transformer", "options": {"width": 16}}
 _GPT_DECAY = {**_DECAY, "task": "bytes", "options": {"width": 16}, "budget": 32}  # three exponents
 CELLS = {
     "mlp-adam": Cell("mlp", "adam", "width", (1024,), 4),
+    "mlp-adam-far": Cell("mlp", "adam", "width", (4096,), 4, ("sp", "mup", "ntk"), 6),
     "mlp-lion": Cell("mlp", "lion", "width", (1024,), 4),
     "mlp-sgd": Cell("mlp", "gd", "width", (1024,), 4),
     "mlp-sgd-far": Cell("mlp", "gd", "width", (4096,), 4, ("sp", "mup", "ntk"), 6),

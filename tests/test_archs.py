@@ -10,6 +10,7 @@ from torch.func import functional_call, grad_and_value, vmap
 from paramsearch.catalog import names
 from paramsearch.probes.critical import CriticalSharpness
 from paramsearch.probes.features import Features
+from paramsearch.probes.first_share import FirstShare
 from paramsearch.probes.update_share import UpdateShare
 from paramsearch.rules.neutral import neutral
 from paramsearch.tasks.catalog import load_task
@@ -113,7 +114,7 @@ def test_no_step_and_no_look_goes_member_by_member(name):
     arch, task = loaded(name)
     workload = prepare(arch, task, {})
     assert workload.backend.name == "stacked"
-    probes = [UpdateShare(), Features(), CriticalSharpness(1e-3, frozenset([1]))]
+    probes = [UpdateShare(), FirstShare(), Features(), CriticalSharpness(1e-3, frozenset([1]))]
     recipe = Recipe("adam", 2, clip=1.0)
     torch._C._functorch._set_vmap_fallback_enabled(False)  # to fall back is an error now
     try:

@@ -10,6 +10,7 @@ import paramsearch
 from paramsearch.errors import ParamsearchError
 from paramsearch.probes.critical import CriticalSharpness
 from paramsearch.probes.features import Features
+from paramsearch.probes.first_share import FirstShare
 from paramsearch.probes.update_share import UpdateShare
 from paramsearch.rules.degrees import FORMS
 from paramsearch.rules.rule import Rule
@@ -94,7 +95,7 @@ def recorded(step, changed, *_):
 def test_a_recording_and_close_looks_at_single_steps_change_the_same_members(
     optimizer, monkeypatch
 ):
-    probes = [UpdateShare(), CriticalSharpness(1e-2, frozenset({2, 5, 6}))]
+    probes = [UpdateShare(), FirstShare(), CriticalSharpness(1e-2, frozenset({2, 5, 6}))]
     rule = Rule.load("sp").model_copy(update={"optimizer": optimizer})
     recipe = Recipe(optimizer, 14)
     expected = train(workload(width=32), [rule], MEMBERS, recipe, probes)

@@ -6,6 +6,7 @@ import torch
 from paramsearch.errors import ParamsearchError
 from paramsearch.probes.critical import CriticalSharpness
 from paramsearch.probes.features import Features
+from paramsearch.probes.first_share import FirstShare
 from paramsearch.probes.update_share import UpdateShare
 from paramsearch.rules.rule import Rule
 from paramsearch.tasks.catalog import load_task
@@ -69,7 +70,12 @@ def test_a_compiled_chunk_that_loses_half_of_its_members_goes_on_with_the_others
 
 @pytest.mark.parametrize("optimizer", ["sgd", *FOREIGN])
 def test_probes_find_members_that_left_where_they_were(optimizer, left, monkeypatch):
-    probes = [UpdateShare(), Features(), CriticalSharpness(1e-2, frozenset({0, 4, 12}))]
+    probes = [
+        UpdateShare(),
+        FirstShare(),
+        Features(),
+        CriticalSharpness(1e-2, frozenset({0, 4, 12})),
+    ]
     members = [*MIXED, Member(0, 1e3, 2), Member(0, 3e-2, 2)]
     monkeypatch.setattr(chunk, "CHECK_EVERY", 2)
     leaving = trained(optimizer, members, 16, probes)
