@@ -39,8 +39,8 @@ def test_a_rule_whose_output_blows_up_is_not_recommended():
 
 @pytest.mark.parametrize(("target", "name"), [(256.0, "mup"), (50.0, "steep")])
 def test_a_rule_whose_first_step_overshoots_before_the_target_is_not_recommended(target, name):
-    flat = {"input": (0.02, 0.0), "hidden": (0.02, 0.0)}
-    steep = {"input": (0.02, 0.0), "hidden": (0.02, 1.0)}  # 2 at ratio 99
+    flat = {"input": (0.01, 0.0), "hidden": (0.01, 0.0)}
+    steep = {"input": (0.01, 0.0), "hidden": (0.01, 1.0)}  # 1 at ratio 99
     known = {"steep": evaluation(-0.3, first=steep), "mup": evaluation(first=flat)}
     choice = choose(front_of(**known), None, target)
     assert choice.recommended.name == name

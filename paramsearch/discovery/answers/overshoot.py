@@ -9,10 +9,11 @@ From the largest ratio M on,
 
     S(m) = sum_g S_g(M) (m / M)^{s_g},
 
-slopes taken two standard errors to the bad side. Where S is above 2, the step overshoots the
-minimum of every quadratic that is nowhere negative (``FirstShare``). MLPs on digits under SGD whose
-readout init went like 1/sqrt(m) had the lowest losses up to ratio 4, with S = 0.12; at ratios 32,
-64 and 128 it was 0.9, 1.7 and 3.4, and they lost their lead, then diverged.
+slopes taken two standard errors to the bad side. Where S is 1, the step would take away all of the
+loss if that fell on as at first; where it is 2, it passes the minimum of every quadratic that is
+nowhere negative (``FirstShare``). MLPs on digits under SGD whose readout init went like 1/sqrt(m)
+had the lowest losses up to ratio 4, with S = 0.12; at ratios 32, 64 and 128 it was 0.9, 1.7 and
+3.4, and they lost their lead, then diverged.
 """
 
 import math
@@ -28,7 +29,7 @@ from paramsearch.score.measured import Measured
 
 Array = NDArray[np.float64]
 
-WHOLE = 2.0
+WHOLE = 1.0
 """S from which a rule does not hold, unless the base trains with half as much already."""
 
 FAR = 40.0
@@ -78,13 +79,18 @@ def overshoot(curves: Sequence[Measured]) -> Overshoot | None:
     def shares(octaves: float) -> Array:
         return last * np.exp2(steep * (octaves - known))
 
+    def found(octaves: float, there: float) -> Overshoot:
+        return Overshoot(powers[int(np.argmax(shares(there)))], octaves)
+
     low, high = known, FAR
-    if shares(high).sum() < most:
-        return Overshoot(powers[int(np.argmax(shares(high)))], math.inf)
+    if shares(low).sum() >= most:
+        return found(low, low)
+    if shares(high).sum() < most:  # and so is it between, as a sum of powers is convex
+        return found(math.inf, high)
     while high - low > _EXACT:
         middle = (low + high) / 2
         low, high = (low, middle) if shares(middle).sum() >= most else (middle, high)
-    return Overshoot(powers[int(np.argmax(shares(high)))], high)
+    return found(high, high)
 
 
 def _positive(values: Array | None) -> bool:
