@@ -80,6 +80,7 @@ def test_what_is_not_finite_diverges():
     found.curves[2]["probes"]["feature_change/hidden"][1] = None
     limit = limit_of(found)
     assert limit.label == "diverges" and not limit.holds_at(2)
+    assert (limit.holds_to, limit.ends_by) == (1.0, "diverge")
 
 
 def test_without_probes_there_is_no_limit():

@@ -39,6 +39,21 @@ def rms(groups, values):
     return {group: torch.stack(parts).mean().sqrt() for group, parts in squares.items()}
 
 
+def decreases(plain, number, groups):
+    """What each group's update buys at a step of a plain run, to first order."""
+    grads, updates = plain.step(number)
+    found = defaultdict(float)
+    for name, group in groups.items():
+        found[group] -= torch.dot(grads[name].flatten(), updates[name].flatten())
+    return found
+
+
+def assert_read(found, index, expected):
+    assert set(expected) == set(found)
+    for key, value in expected.items():
+        torch.testing.assert_close(found[key][index], value, rtol=1e-8, atol=1e-14)
+
+
 @pytest.mark.parametrize("arch", ARCHS, ids=lambda arch: arch.name)
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.optimizer)
 def test_update_share_is_minus_gradient_times_update(arch, recipe):
@@ -47,13 +62,9 @@ def test_update_share_is_minus_gradient_times_update(arch, recipe):
         plain = Plain(arch, "digits", 48, member, recipe)
         expected = defaultdict(float)
         for number in range(recipe.steps):
-            grads, updates = plain.step(number)
-            for name, group in groups.items():
-                share = -torch.dot(grads[name].flatten(), updates[name].flatten())
+            for group, share in decreases(plain, number, groups).items():
                 expected[f"update_share/{group}"] += share / recipe.steps
-        assert set(expected) == set(found)
-        for key, value in expected.items():
-            torch.testing.assert_close(found[key][index], value, rtol=1e-8, atol=1e-14)
+        assert_read(found, index, expected)
 
 
 @pytest.mark.parametrize("arch", ARCHS, ids=lambda arch: arch.name)
@@ -64,13 +75,8 @@ def test_first_share_is_the_decrease_by_the_first_update_over_the_loss(arch, rec
         plain = Plain(arch, "digits", 48, member, recipe)
         inputs, targets = plain.task.batch(0)
         loss = plain.task.loss(plain.model(inputs.double()), targets).detach()
-        grads, updates = plain.step(0)
-        expected = defaultdict(float)
-        for name, group in groups.items():
-            expected[f"first_share/{group}"] -= (grads[name] * updates[name]).sum() / loss
-        assert set(expected) == set(found)
-        for key, value in expected.items():
-            torch.testing.assert_close(found[key][index], value, rtol=1e-8, atol=1e-14)
+        shares = decreases(plain, 0, groups)
+        assert_read(found, index, {f"first_share/{g}": s / loss for g, s in shares.items()})
 
 
 @pytest.mark.parametrize("arch", ARCHS, ids=lambda arch: arch.name)

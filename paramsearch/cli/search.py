@@ -58,7 +58,7 @@ def command(
         typer.Option(help="limit: features learn at every scale; or loss, the lowest found."),
     ] = None,
     target_ratio: Annotated[
-        float | None, typer.Option(help="Ratio up to which features must not freeze; default: 256.")
+        float | None, typer.Option(help="Ratio up to which the rule must hold; default: 256.")
     ] = None,
     sampler: Annotated[str, typer.Option(help="Sampler, by nevergrad's name.")] = "LargeDiagCMA",
     patience: Annotated[

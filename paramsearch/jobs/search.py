@@ -106,7 +106,7 @@ def search(
         suggest: Rules to try first, by name or path.
         prefer: Which rule to recommend where no rule is best in both: ``"limit"``, the one that
             keeps features learning at every scale, or ``"loss"``, the one with the lowest
-            transferred loss; by default the lowest loss among rules whose features do not freeze.
+            transferred loss; by default the lowest loss among rules that hold up to the target.
         target_ratio: Up to which ratio they must not; by default 256.
         sampler: nevergrad's name of the sampler.
         patience: Generations of 8 candidates (16 without the solver) without a better one after

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from paramsearch.probes.labels import Label, group_of
+from paramsearch.probes.update_share import decrease
 from paramsearch.train.optimizers.interface import Tensors
 from paramsearch.train.probe import Moment, Probe
 
@@ -42,8 +43,8 @@ class FirstShare(Probe):
         losses = moment.losses(moment.params, moment.batch)
         shares = {name: torch.zeros_like(value) for name, value in memory.items()}
         for tensor in moment.workload.tensors:
-            parts = moment.grads[tensor.name] * moment.updates[tensor.name]
-            shares[f"first_share/{self.label(tensor)}"] -= parts.flatten(1).sum(dim=1)
+            part = decrease(moment.grads[tensor.name], moment.updates[tensor.name])
+            shares[f"first_share/{self.label(tensor)}"] += part
         nothing = torch.full_like(losses, torch.nan)
         return {n: torch.where(losses > 0, s / losses, nothing) for n, s in shares.items()}
 

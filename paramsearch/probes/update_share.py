@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from paramsearch.probes.labels import Label, group_of
 from paramsearch.train.optimizers.interface import Tensors
@@ -30,10 +31,7 @@ class UpdateShare(Probe):
 
     def add(self, memory: Tensors, grads: Tensors, updates: Tensors) -> Tensors:
         """Add this step's shares."""
-        return {
-            name: total - (grads[name] * updates[name]).flatten(1).sum(dim=1)
-            for name, total in memory.items()
-        }
+        return {n: total + decrease(grads[n], updates[n]) for n, total in memory.items()}
 
     def result(self, memory: Tensors, moment: Moment) -> Tensors:
         """Give the mean over steps, summed over the tensors of a group."""
@@ -42,3 +40,8 @@ class UpdateShare(Probe):
             key, share = f"update_share/{self.label(tensor)}", memory[tensor.name] / moment.steps
             totals[key] = totals[key] + share if key in totals else share
         return totals
+
+
+def decrease(grad: Tensor, update: Tensor) -> Tensor:
+    """Give the decrease of the loss to first order by the update of a tensor, (members,)."""
+    return -(grad * update).flatten(1).sum(dim=1)

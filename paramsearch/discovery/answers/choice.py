@@ -77,10 +77,10 @@ def end_of(found: Front, entry: Entry) -> str:
 def choose(found: Front, prefer: str | None = None, target_ratio: float | None = None) -> Choice:
     """Recommend a rule.
 
-    By default it is the one with the lowest loss among those whose features neither freeze nor blow
-    up before the target ratio; a rule that is tied with the limit end in loss loses to it. Where no
-    rule holds so far, it is the one with the lowest loss at the largest scale among those that are
-    not known to depart more from the limit than its end: nothing then speaks for that end.
+    By default it is the one with the lowest loss among those that hold up to the target ratio; a
+    rule that is tied with the limit end in loss loses to it. Where no rule holds so far, it is the
+    one with the lowest loss at the largest scale among those that are not known to depart more from
+    the limit than its end: nothing then speaks for that end.
 
     Args:
         found: The front.

@@ -10,6 +10,8 @@ output at ratio m. Its slope ``s``, in ``F ~ m^s``, is fitted seed by seed. An o
 from initialization on, its signal, blows up as well: beside it a bounded change is as good as
 frozen. Exponents of theory are multiples of 1/2, and so are these slopes, in the limit: 1/4 is
 half-way between a slope that vanishes and one that does not.
+
+A rule *holds* as far as nothing ends it: its features freeze or grow, or its first step overshoots.
 """
 
 import math
@@ -28,7 +30,7 @@ from paramsearch.score.collapse import probe_slopes
 
 Label = Literal["features learn", "lazy", "blows up", "undecided", "diverges"]
 
-End = Literal["freeze to a quarter", "grow twofold", "overshoot"]
+End = Literal["freeze to a quarter", "grow twofold", "overshoot", "diverge"]
 """What a rule may end by as the model grows."""
 
 THRESHOLD = 0.25
@@ -117,6 +119,8 @@ class Limit:
     @cached_property
     def _octaves(self) -> dict[End, float]:
         """Octaves until a feature change has fallen to KEPT, grown to GROWN, a step overshoots."""
+        if self.diverged:  # at a scale of the search; slopes mean nothing
+            return {"diverge": 0.0}
         falls, grows = max(-self.slowest.low, 0.0), max(self.fastest.high, 0.0)
         return {
             "freeze to a quarter": -math.log2(KEPT) / falls if falls else math.inf,
@@ -125,8 +129,8 @@ class Limit:
         }
 
     def holds_at(self, ratio: float) -> bool:
-        """Say whether features neither freeze nor blow up on the way to a ratio."""
-        return not self.diverged and (self.holds_to is None or ratio <= self.holds_to)
+        """Say whether nothing ends it on the way to a ratio."""
+        return self.holds_to is None or ratio <= self.holds_to
 
     @property
     def sentence(self) -> str:
