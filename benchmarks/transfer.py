@@ -2,10 +2,10 @@
 
 Every cell is searched from the standard parameterization without any published rule, over ratios 1,
 2 and 4. The rule found is then trained at 32 times the base, 8 times beyond the largest scale
-searched (``-far``: at 128 times), beside the standard parameterization and every published rule that fits, on the same fresh
-seeds: the transfer regret is the loss with the learning rate tuned at the base, minus the best loss
-that any of the rules reaches there. Runs are kept in ``--out``; a search that was interrupted goes
-on where it stopped.
+searched (``-far``: at 128 times), beside the standard parameterization and every published rule
+that fits, on the same fresh seeds: the transfer regret is the loss with the learning rate tuned at
+the base, minus the best loss that any of the rules reaches there. Runs are kept in ``--out``; a
+search that was interrupted goes on where it stopped.
 
     python benchmarks/transfer.py                 # all cells
     python benchmarks/transfer.py mlp-adam gpt    # cells whose name starts so
