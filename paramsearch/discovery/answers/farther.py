@@ -196,7 +196,7 @@ def _said(choice: Choice, best: Prospect, prospects: Sequence[Prospect]) -> str:
     if best.entry == first.entry:
         below = f", {best.against(limit).percent()} than the limit end's" * (best != limit)
         return f"{choice.reason} {foretold}{below}; {moves}."
-    other = "limit end" if first == limit else "rule with the lowest loss over the search"
+    other = "limit end" if first == limit else "holding rule with the lowest loss over the search"
     said = (
         f"{foretold}; {moves}. That of the {other} moves by {_drift(first)}, which makes its loss "
         f"{first.against(best).percent()} there."
