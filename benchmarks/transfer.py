@@ -1,11 +1,11 @@
 """Blind searches of the cells, and the regret of what they find far beyond the scales searched.
 
 Every cell is searched from the standard parameterization without any published rule, over ratios 1,
-2 and 4. The rule found is then trained at 32 times the base, 8 times beyond the largest scale
-searched (``-far``: at 128 times), beside the standard parameterization and every published rule
-that fits, on the same fresh seeds: the transfer regret is the loss with the learning rate tuned at
-the base, minus the best loss that any of the rules reaches there. Runs are kept in ``--out``; a
-search that was interrupted goes on where it stopped.
+2 and 4, for use up to 32 times the base (``-far``: 128 times). The rule found is then trained
+there, 8 times beyond the largest scale searched, beside the standard parameterization and every
+published rule that fits, on the same fresh seeds: the transfer regret is the loss with the learning
+rate tuned at the base, minus the best loss that any of the rules reaches there. Runs are kept in
+``--out``; a search that was interrupted goes on where it stopped.
 
     python benchmarks/transfer.py                 # all cells
     python benchmarks/transfer.py mlp-adam gpt    # cells whose name starts so
@@ -41,6 +41,7 @@ class Cell:
         seeds: Of the verification: with three, a rule that diverged with 3 of 16 looked good.
         baselines: Published rules beside it; by default all for the optimizer and axis.
         asked: Further arguments of the search.
+        ratio: The largest of the sizes over the base, for which the search is asked.
     """
 
     arch: str
@@ -51,6 +52,7 @@ class Cell:
     baselines: tuple[str, ...] = ()
     seeds: int = 16
     asked: dict[str, object] = field(default_factory=dict)
+    ratio: float = 32.0
 
 
 _CONV = {"options": {"width": 8, "groups": 2, "stride": 2}}  # norms over four channels at the base
@@ -60,10 +62,10 @@ _GPT = {"task": "bytes", "space": "transformer", "options": {"width": 16}}
 _GPT_DECAY = {**_DECAY, "task": "bytes", "options": {"width": 16}, "budget": 32}  # three exponents
 CELLS = {
     "mlp-adam": Cell("mlp", "adam", "width", (1024,), 4),
-    "mlp-adam-far": Cell("mlp", "adam", "width", (4096,), 4, ("sp", "mup", "ntk"), 6),
+    "mlp-adam-far": Cell("mlp", "adam", "width", (4096,), 4, ("sp", "mup", "ntk"), 6, ratio=128),
     "mlp-lion": Cell("mlp", "lion", "width", (1024,), 4),
     "mlp-sgd": Cell("mlp", "gd", "width", (1024,), 4),
-    "mlp-sgd-far": Cell("mlp", "gd", "width", (4096,), 4, ("sp", "mup", "ntk"), 6),
+    "mlp-sgd-far": Cell("mlp", "gd", "width", (4096,), 4, ("sp", "mup", "ntk"), 6, ratio=128),
     "mlp-momentum": Cell("mlp", "sgd", "width", (1024,), 4),
     "mlp-muon": Cell("mlp", "muon", "width", (512,), 6, (), 16, _MUON),
     "uv-gd": Cell("uv", "gd", "width", (2048,), 1),
@@ -83,6 +85,7 @@ def run(cell: Cell, folder: Path, seed: int) -> dict:
         return json.loads(path.read_text())
     started = time.monotonic()
     asked = {"arch": cell.arch, "optimizer": cell.optimizer, "axis": cell.axis, **cell.asked}
+    asked["target_ratio"] = cell.ratio
     resume = (folder / "trials.db").exists()
     found = paramsearch.search(**asked, blind=True, seed=seed, out=folder, resume=resume)
     seconds = sum(session["seconds"] for session in found.timing["sessions"])

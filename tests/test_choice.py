@@ -47,6 +47,21 @@ def test_a_rule_whose_first_step_overshoots_before_the_target_is_not_recommended
     assert ("overshoot by ratio 9" in choice.reason) == (name == "mup")
 
 
+def test_rivals_are_those_that_no_other_beats_in_loss_departure_and_first_step():
+    def hot(loss, hidden, power):
+        return evaluation(loss, hidden, first={"hidden": (0.01, power)})
+
+    front = front_of(
+        hot=hot(-0.3, 0.0, 0.5),
+        calm=hot(-0.2, 0.0, 0.1),
+        far=hot(-0.25, -0.1, 0.3),
+        beaten=hot(-0.19, -0.05, 0.2),
+        mup=hot(0.0, 0.0, 0.0),
+        worse=hot(0.1, 0.0, -0.5),
+    )
+    assert [entry.name for entry in choose(front).rivals] == ["hot", "far", "calm"]
+
+
 def test_where_all_freeze_the_limit_end_is_left():
     choice = choose(front_of(a=(0.0, -0.5), b=(-0.1, -0.9)))
     assert choice.recommended.name == "a"

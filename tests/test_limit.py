@@ -57,6 +57,20 @@ def test_a_flat_rule_holds_everywhere():
     assert limit.holds_to is None and limit.holds_at(1e9)
 
 
+@pytest.mark.parametrize(("group", "holds"), [("output", True), ("hidden", False)])
+def test_scatter_of_the_readouts_signal_is_no_growth(group, holds):
+    """It is that of few outputs, which are drawn anew at every scale."""
+    found = evaluation()
+    for curve in found.curves:
+        powers = (0.6, -0.4, 0.3, -0.3)  # 0.05 +- 0.24
+        curve["probes"][f"signal/{group}"] = [curve["ratio"] ** power for power in powers]
+    assert limit_of(found).holds_at(256) == holds
+    for curve in found.curves:
+        powers = (0.6, 0.4, 0.7, 0.3)
+        curve["probes"][f"signal/{group}"] = [curve["ratio"] ** power for power in powers]
+    assert limit_of(found).ends_by == "grow twofold" and not limit_of(found).holds_at(4)
+
+
 def test_branches_count_among_the_hidden_and_biases_do_not():
     found = evaluation(noise=(0.0,))
     for curve in found.curves:

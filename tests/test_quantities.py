@@ -34,6 +34,25 @@ def test_what_counts_of_a_slope(label):
         assert expected == (None if value is None else tuple(value))
 
 
+SHARES = [  # slopes of the share of the first step and of the mean over the run; what counts
+    (0.1, -0.4, 0.1),  # it falls as training goes on
+    (-1.0, 0.0, 0.0),  # the first step is that of a readout which starts at 0
+    (1.0, 0.1, 1.0),
+    (-0.5, -0.3, -0.3),
+    (-4.0, 0.2, 0.2),  # it is not positive
+    (0.1, -4.0, -4.0),  # the updates do harm, or vanish
+]
+
+
+@pytest.mark.parametrize("label", ["input", "hidden" + END, "output", "vector.norm"])
+@pytest.mark.parametrize(("first", "mean", "counted"), SHARES)
+def test_of_an_update_share_the_steeper_slope_counts(label, first, mean, counted):
+    slopes = {f"first_share/{label}": np.array([first]), f"update_share/{label}": np.array([mean])}
+    assert {name: value.item() for name, value in counted_slopes(slopes).items()} == {
+        f"update_share/{label}": counted
+    }
+
+
 @pytest.mark.parametrize("by", GRANULARITIES)
 @pytest.mark.parametrize("arch", ["mlp", "resmlp", "gpt", "convnet"])
 def test_a_label_tells_the_role_and_its_group(arch, by):

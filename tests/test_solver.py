@@ -12,10 +12,11 @@ from paramsearch.discovery.solver.gauss_newton import NEAR, approach, bend, gaus
 from paramsearch.discovery.solver.least_squares import step
 from paramsearch.discovery.solver.linear_model import LinearModel
 from paramsearch.discovery.solver.prober import Prober, Probing
-from paramsearch.discovery.solver.readings import WORST, Readings
+from paramsearch.discovery.solver.readings import Readings
 from paramsearch.discovery.solver.simple import simplest
 from paramsearch.discovery.solver.solve import solve_axis
 from paramsearch.errors import ParamsearchError
+from paramsearch.probes.quantities import WORST_SLOPE
 from paramsearch.rules.space import Space
 from paramsearch.rules.variable import Variable
 from paramsearch.score.objective import Objective
@@ -225,7 +226,7 @@ def test_a_probe_that_is_not_positive_has_the_worst_slope():
     logs = np.zeros((1, 1, 3, 2))
     logs[0, 0, 2, 0] = np.nan
     readings = Readings(("signal/hidden",), np.array([False]), RATIOS, logs)
-    assert readings.slopes().item() == -WORST / 2  # of two seeds one is well
+    assert readings.slopes().item() == -WORST_SLOPE / 2  # of two seeds one is well
     assert not readings.trained().any()
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from paramsearch.discovery.answers.answer import STAGE, answers
-from paramsearch.discovery.answers.choice import RIVALS
+from paramsearch.discovery.answers.choice import CONTENDERS, RIVALS
 from paramsearch.discovery.answers.front import ROUNDS as CLIMBED
 from paramsearch.discovery.answers.longer import TIMES
 from paramsearch.discovery.answers.outlast import outlasting
@@ -136,7 +136,7 @@ def at_most(
     # Twice, where the start does not train at the learning rate of the base at every scale.
     jacobians, steps = 2 * (JACOBIANS + 1), 2 * len(DAMPINGS) * JACOBIANS * ROUNDS
     plan = plan_of(rounds, dense, _solver(settings, dense, counts, jacobians, steps))
-    return _afterwards(plan, settings, objective, (1.0, RIVALS + 2), (1.0, RIVALS + 4))
+    return _afterwards(plan, settings, objective, (1.0, CONTENDERS + 2), (1.0, RIVALS + 4))
 
 
 def _walking(points: float) -> tuple[int, float]:

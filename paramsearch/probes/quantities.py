@@ -12,6 +12,8 @@ keeps its size as the model grows:
   all blocks in series. What one of them gives falls with depth, as it should.
 - Three may fall, and must not grow: the signal of the readout, which falls under muP; that of the
   ends of branches, which falls under CompleteP; and that of attention logits, which falls with 1/d.
+- Of a share of updates, the mean over the run or that of the first step, whichever grows more: it
+  may fall as learning goes on, or be small behind a readout that starts at 0, but not grow at all.
 """
 
 from collections.abc import Mapping
@@ -28,6 +30,9 @@ from paramsearch.tracing.tensor import TensorInfo
 from paramsearch.train.probe import Probe
 
 Array = NDArray[np.float64]
+
+WORST_SLOPE = 4.0
+"""Where slopes are cut off; what vanishes or is negative at some scale has minus that."""
 
 _MATRICES = ("input", "hidden", "output")
 _ENDS = ", ends of branches"
@@ -77,7 +82,7 @@ def counts(name: str) -> bool:
         (True, False, True)
     """
     probe, role = name.split("/", 1)[0], role_of(name)
-    if probe == "first_share":  # what training does counts as a whole
+    if probe == "first_share":  # counts with the mean over the run
         return False
     return role in (*_MATRICES, LOGITS) or (probe, role) == ("update_share", "vector")
 
@@ -106,11 +111,19 @@ def counted_slopes(slopes: Mapping[str, Array]) -> dict[str, Array]:
         >>> counted_slopes({"signal/output": np.array([-1.0, 0.5]), "signal/scalar": np.ones(2)})
         {'signal/output': array([0. , 0.5])}
     """
+    whole = {name: _grown(name, slope, slopes) for name, slope in slopes.items() if counts(name)}
     return {
-        name: np.maximum(slope, 0.0) if may_fall(name) else slope
-        for name, slope in slopes.items()
-        if counts(name)
+        name: np.maximum(slope, 0.0) if may_fall(name) else slope for name, slope in whole.items()
     }
+
+
+def _grown(name: str, slope: Array, slopes: Mapping[str, Array]) -> Array:
+    """Give the steeper of a share's slopes, that of the run's mean and that of the first step."""
+    probe, label = name.split("/", 1)
+    first = slopes.get(f"first_share/{label}")
+    if probe != "update_share" or first is None:
+        return slope
+    return np.where(slope > -WORST_SLOPE, np.maximum(slope, first), slope)
 
 
 def update_probes(label: Label = label_of) -> list[Probe]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from paramsearch.probes.quantities import WORST_SLOPE
 from paramsearch.score.measured import Measured
 
 Array = NDArray[np.float64]
@@ -16,7 +17,7 @@ CURVE_DEPTH = 1.0
 """Height in log loss above its minimum at which a learning-rate curve is cut off."""
 
 WORST_OCTAVES = 4.0
-"""Octaves at which differences of sharpness, and slopes of probes, are cut off."""
+"""Octaves at which differences of sharpness are cut off."""
 
 
 def log_losses(measured: Measured, reference: float) -> Array:
@@ -117,11 +118,9 @@ def probe_slopes(curves: Sequence[Measured]) -> dict[str, Array]:
             continue
         values = np.stack([c.probes[name] for c in curves])  # (scales, seeds)
         good = np.isfinite(values) & (values > 0)
-        slope = np.clip(
-            weights @ np.log2(np.where(good, values, 1.0)), -WORST_OCTAVES, WORST_OCTAVES
-        )
+        slope = np.clip(weights @ np.log2(np.where(good, values, 1.0)), -WORST_SLOPE, WORST_SLOPE)
         # Where the loss share turned negative the update does harm: as bad as a vanishing one.
-        slopes[name] = np.where(good.all(axis=0), slope, -WORST_OCTAVES)
+        slopes[name] = np.where(good.all(axis=0), slope, -WORST_SLOPE)
     return slopes
 
 

@@ -1,6 +1,5 @@
 """Which of the rules on the front is recommended, and why, in a sentence."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,8 +9,11 @@ from paramsearch.discovery.answers.wish import TARGET, check_wish
 from paramsearch.discovery.paired import gap, mean_of
 
 RIVALS = 6
-"""Rules at most that may be recommended after longer runs in place of the first choice; or that
-compete on fresh seeds where no rule holds."""
+"""Rules at most that longer runs may recommend in place of the first choice; or that compete on
+fresh seeds where no rule holds."""
+
+CONTENDERS = 30
+"""Rules at most whose loss at the target may be foretold from learning-rate curves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +26,10 @@ class Choice:
         prefer: What the user preferred, None for the default.
         target_ratio: The largest ratio at which the rule is to be used.
         reason: Why, in a sentence.
-        rivals: What longer runs may recommend in its place: of the rules that hold up to the target
-            and have a lower loss than the limit end, those that no other undercuts in loss without
-            departing more from the limit, the lowest loss first; empty where the user preferred an
-            end.
+        rivals: What may be recommended in its place once more is known: of the rules that hold up
+            to the target and have a lower loss than the limit end, those that no other undercuts in
+            loss without departing more from the limit or taking larger first steps at the target,
+            the lowest loss first; empty where the user preferred an end.
         alike: Where no rule holds up to the target, those with the lowest losses at the largest
             scale among the rules that cannot be told from the limit end in limit behaviour, the
             lowest first, and the limit end; else empty.
@@ -103,7 +105,8 @@ def choose(found: Front, prefer: str | None = None, target_ratio: float | None =
         kept = [*alike[:RIVALS], *(e for e in alike[RIVALS:] if e == found.limit)]
         return Choice(found, alike[0], None, target, reason, alike=tuple(kept))
     best = front(holding, found.limit).members[-1]
-    return Choice(found, best, None, target, _default(found, best, target), _rivals(found, holding))
+    rivals = _rivals(found, holding, target)
+    return Choice(found, best, None, target, _default(found, best, target), rivals)
 
 
 def nearest(limit: Entry, some: Sequence[Entry]) -> list[Entry]:
@@ -151,16 +154,25 @@ def decided(choice: Choice, again: Sequence[Entry]) -> Choice:
     return replace(choice, recommended=now, reason=reason)
 
 
-def _rivals(found: Front, holding: Sequence[Entry]) -> tuple[Entry, ...]:
-    """Give the strict front of the rules that hold; differences within the spread count here."""
-    lower = [entry for entry in holding if entry.against(found.limit).word() == "lower"]
+def _rivals(found: Front, holding: Sequence[Entry], target: float) -> tuple[Entry, ...]:
+    """Give the strict front of the rules that hold; differences within the spread count here.
+
+    It is that of loss, of departure from the limit, and of what the first step is foretold to buy
+    at the target: where all departures are small, the last tells hot rules from calm ones.
+    """
+    if found.limit == found.loss:
+        return ()
     rivals: list[Entry] = []
-    least = math.inf
-    for entry in sorted(lower, key=lambda entry: entry.loss.mean):
-        if departure(entry) < least:
+    costs: list[tuple[float, float]] = []
+    for entry in sorted(holding, key=lambda entry: entry.loss.mean):
+        if entry.against(found.limit).mean >= 0:
+            continue
+        first = entry.limit.first
+        cost = (departure(entry), first.share(target) if first else 0.0)
+        if not any(a <= cost[0] and b <= cost[1] for a, b in costs):
             rivals.append(entry)
-            least = departure(entry)
-    return tuple(rivals[:RIVALS])
+            costs.append(cost)
+    return tuple(rivals[:CONTENDERS])
 
 
 def _asked(found: Front, prefer: str, target: float) -> str:

@@ -175,7 +175,8 @@ def limit_of(evaluation: Evaluation) -> Limit:
     """Tell the limit behaviour of a rule from what was measured of it.
 
     Features are those of hidden layers and branches; of a model without any, those of the layers
-    that read the input.
+    that read the input. The signal of the readout is that of few outputs, drawn anew at every
+    scale: it counts where it is known to grow, by two standard errors.
 
     Args:
         evaluation: At least two scales, with the update probes of each seed.
@@ -197,12 +198,13 @@ def limit_of(evaluation: Evaluation) -> Limit:
         for name in slopes
         if name.startswith(_SIGNAL) and _role(name.removeprefix(_SIGNAL)) in _SIGNALLING
     )
+    grown = [s for s in signals if _role(s.group) != "output" or s.low > 0]
     hidden = [slope for slope in groups if _role(slope.group) not in _NO_FEATURES]
     features = hidden or [slope for slope in groups if _role(slope.group) == "input"] or groups
     finite = all(np.isfinite(curve.probes[name]).all() for curve in curves for name in names)
     return Limit(
         slowest=min(features, key=lambda slope: slope.size.mean),
-        fastest=max((*groups, *signals), key=lambda slope: slope.size.mean),
+        fastest=max((*groups, *grown), key=lambda slope: slope.size.mean),
         groups=groups,
         diverged=not finite,
         first=overshoot(curves),

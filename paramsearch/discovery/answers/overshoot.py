@@ -20,6 +20,7 @@ had the lowest losses up to ratio 4, with S = 0.12; at ratios 32, 64 and 128 it 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,17 +41,51 @@ _PROBE = "first_share/"
 _EXACT = 1e-6  # octaves
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Overshoot:
-    """Where the first step of a rule begins to overshoot.
+    """What the first step of a rule buys at every ratio, as the search foretells it.
 
     Attributes:
-        slope: The power of the group whose share is the largest there.
-        octaves: To there, from the base; inf where S never gets so large.
+        powers: Of the groups that it buys anything in.
+        last: S of each of them at the largest ratio measured, (groups,).
+        known: Octaves from the base to there.
+        most: S from which the rule does not hold.
     """
 
-    slope: Power
-    octaves: float
+    powers: tuple[Power, ...]
+    last: tuple[float, ...]
+    known: float
+    most: float
+
+    def share(self, ratio: float) -> float:
+        """Give S at a ratio, in units of the loss; at those measured, that at the largest."""
+        return float(self._shares(math.log2(ratio)).sum())
+
+    @property
+    def slope(self) -> Power:
+        """The power of the group whose share is the largest where the step overshoots."""
+        return self.powers[int(np.argmax(self._shares(min(self.octaves, FAR))))]
+
+    @cached_property
+    def octaves(self) -> float:
+        """From the base to where the step overshoots; inf where S never gets so large."""
+        low, high = self.known, FAR
+        if self._overshoots(low):
+            return low
+        if not self._overshoots(high):  # and so is it between, as a sum of powers is convex
+            return math.inf
+        while high - low > _EXACT:
+            middle = (low + high) / 2
+            low, high = (low, middle) if self._overshoots(middle) else (middle, high)
+        return high
+
+    def _overshoots(self, octaves: float) -> bool:
+        return float(self._shares(octaves).sum()) >= self.most
+
+    def _shares(self, octaves: float) -> Array:
+        """Give S of each group."""
+        steep = np.array([power.high for power in self.powers])
+        return np.array(self.last) * np.exp2(steep * max(0.0, octaves - self.known))
 
 
 def overshoot(curves: Sequence[Measured]) -> Overshoot | None:
@@ -70,28 +105,14 @@ def overshoot(curves: Sequence[Measured]) -> Overshoot | None:
     if not names:
         return None
     slopes = probe_slopes(curves)
-    powers = [
-        Power(n.removeprefix(_PROBE), _plain(slopes[n]), "share of the first step") for n in names
-    ]
-    base, last = (np.array([_level(c.probes[n]) for n in names]) for c in (curves[0], curves[-1]))
-    steep = np.array([power.high for power in powers])
-    known, most = math.log2(curves[-1].ratio), max(WHOLE, 2 * float(base.sum()))
-
-    def shares(octaves: float) -> Array:
-        return last * np.exp2(steep * (octaves - known))
-
-    def found(octaves: float, there: float) -> Overshoot:
-        return Overshoot(powers[int(np.argmax(shares(there)))], octaves)
-
-    low, high = known, FAR
-    if shares(low).sum() >= most:
-        return found(low, low)
-    if shares(high).sum() < most:  # and so is it between, as a sum of powers is convex
-        return found(math.inf, high)
-    while high - low > _EXACT:
-        middle = (low + high) / 2
-        low, high = (low, middle) if shares(middle).sum() >= most else (middle, high)
-    return found(high, high)
+    powers = tuple(
+        Power(n.removeprefix(_PROBE), tuple(slopes[n].tolist()), "share of the first step")
+        for n in names
+    )
+    base, last = ([_level(c.probes[n]) for n in names] for c in (curves[0], curves[-1]))
+    return Overshoot(
+        powers, tuple(last), math.log2(curves[-1].ratio), max(WHOLE, 2 * math.fsum(base))
+    )
 
 
 def _positive(values: Array | None) -> bool:
@@ -101,7 +122,3 @@ def _positive(values: Array | None) -> bool:
 def _level(values: Array) -> float:
     """Give the mean size of what varies by factors."""
     return float(np.exp(np.log(values).mean()))
-
-
-def _plain(values: Array) -> tuple[float, ...]:
-    return tuple(values.tolist())

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from paramsearch.probes.quantities import WORST_SLOPE
 
-WORST = 4.0
-"""Slope at which slopes are cut off, and of a probe that is not positive at some scale."""
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class Readings:
         slopes = np.einsum("s,rqsk->rqk", weights, np.nan_to_num(logs))
         good = np.isfinite(logs).all(axis=2)
         # Where the loss share turned negative the update does harm: as bad as a vanishing one.
-        cut = np.where(good, np.clip(slopes, -WORST, WORST), -WORST)
+        cut = np.where(good, np.clip(slopes, -WORST_SLOPE, WORST_SLOPE), -WORST_SLOPE)
         return cut.mean(axis=-1)
 
     def trained(self) -> NDArray[np.bool_]:
