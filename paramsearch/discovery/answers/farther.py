@@ -15,6 +15,11 @@ against what is usual, normal around 0 with deviation t (``USUAL``): drifts are 
 ``d t^2 / (t^2 + e^2)`` with deviation ``t e / sqrt(t^2 + e^2)``, and what is foretold is the mean
 of the log loss over them, by Gauss and Hermite's three points. Where a valley has a steep side, a
 drift that is not known well costs what it may cost.
+
+The lowest log loss l is taken to go on as from the base to ratio M, by ``(l(M) - l(1)) / log2 M``
+when the scale doubles: rules that win at 32 or 128 times the base do because theirs keeps falling.
+But where the best learning rate is known to fall, a falling loss is that of steps which grow, and
+which end by being too large: there it is taken to stay.
 """
 
 import math
@@ -32,6 +37,9 @@ USUAL = 0.07
 """Octaves, root mean square, by which best learning rates of rules that hold move when the scale
 doubles: 0.008 to 0.14 over ratios 1 to 32 for 18 found and published rules in nine cells."""
 
+
+STILL = 0.01
+"""Octaves by which a best learning rate may move when the scale doubles and counts as still."""
 
 _LIMIT = "limit"
 
@@ -51,11 +59,13 @@ class Prospect:
     Attributes:
         entry: The rule.
         drifts: Octaves by which the best learning rate moves when the scale doubles, seed by seed.
+        trends: Change of the lowest log loss when the scale doubles, likewise.
         losses: Log loss foretold at the target with the learning rate of the base, likewise.
     """
 
     entry: Entry
     drifts: tuple[float, ...]
+    trends: tuple[float, ...]
     losses: tuple[float, ...]
 
     @property
@@ -78,6 +88,7 @@ class Prospect:
         return {
             **self.entry.to_json(),
             "drift": mean_of(self.drifts).to_json(),
+            "trend": mean_of(self.trends).to_json(),
             "foretold": mean_of(self.losses).to_json(),
             "rule": self.entry.rule.plain(),
         }
@@ -94,10 +105,14 @@ def prospect(entry: Entry, name: str, valleys: Valleys, ratio: float) -> Prospec
     """
     seeds = valleys.seeds
     drifts = _jackknife(lambda some: valleys.drift(name, some), seeds)
+    trends = _jackknife(lambda some: valleys.trend(name, some), seeds)
     read = [
         (weight, valleys.foretold(name, drift, ratio)) for drift, weight in likely(mean_of(drifts))
     ]
-    return Prospect(entry, drifts, tuple(sum(w * row[k] for w, row in read) for k in seeds))
+    lasts = mean_of(drifts).word(STILL) != "lower"
+    on = max(0.0, math.log2(ratio / valleys.ratio)) * lasts
+    losses = tuple(sum(w * row[k] for w, row in read) + on * trends[k] for k in seeds)
+    return Prospect(entry, drifts, trends, losses)
 
 
 def likely(drift: Gap) -> list[tuple[float, float]]:

@@ -8,6 +8,7 @@ octave from where it diverges, whole octaves do not show that.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 from paramsearch.discovery.curves import lr_losses
@@ -56,6 +57,16 @@ class Valleys:
         """
         moved = _bottom(self.rules[name], seeds) - _bottom(self.base, seeds)
         return moved / math.log2(self.ratio)
+
+    def trend(self, name: str, seeds: Sequence[int]) -> float:
+        """Give how the lowest log loss changes when the scale doubles.
+
+        Args:
+            name: Of the rule.
+            seeds: Numbers of the seeds over which log losses are averaged.
+        """
+        change = _lowest(self.rules[name], seeds) - _lowest(self.base, seeds)
+        return change / math.log2(self.ratio)
 
     def foretold(self, name: str, drift: float, ratio: float) -> tuple[float, ...]:
         """Give every seed's log loss at a ratio with the learning rate of the base.
@@ -118,6 +129,11 @@ def _bottom(curve: Curve, seeds: Sequence[int]) -> float:
     rows = [[row[seed] for seed in seeds] for row in curve]
     best = optimum([2.0**x for x in OCTAVES], rows)
     return 0.0 if best is None else best.log2_lr
+
+
+def _lowest(curve: Curve, seeds: Sequence[int]) -> float:
+    """Give the lowest mean log loss."""
+    return min(fmean(_log(row[seed], 1.0) for seed in seeds) for row in curve)
 
 
 def _log(loss: float, lowest: float) -> float:
