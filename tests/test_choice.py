@@ -1,11 +1,12 @@
 """Which rule is recommended, on fronts whose rules are known."""
 
 import re
+from itertools import pairwise
 
 import pytest
 from fake_limits import evaluation, front_of
 
-from paramsearch.discovery.answers.choice import RIVALS, TARGET, choose, decided
+from paramsearch.discovery.answers.choice import CONTENDERS, RIVALS, TARGET, choose, decided
 from paramsearch.discovery.answers.front import entries
 from paramsearch.errors import ParamsearchError
 
@@ -60,6 +61,14 @@ def test_rivals_are_those_that_no_other_beats_in_loss_departure_and_first_step()
         worse=hot(0.1, 0.0, -0.5),
     )
     assert [entry.name for entry in choose(front).rivals] == ["hot", "far", "calm"]
+
+
+def test_of_many_rivals_some_are_taken_evenly_from_hot_to_calm():
+    many = {f"r{k}": (-0.3 + 0.005 * k, -0.1 + 0.003 * k) for k in range(2 * CONTENDERS)}
+    rivals = [entry.name for entry in choose(front_of(mup=(0.0, 0.0), **many)).rivals]
+    places = [int(name[1:]) for name in rivals]
+    assert len(places) == CONTENDERS and (places[0], places[-1]) == (0, 2 * CONTENDERS - 1)
+    assert {b - a for a, b in pairwise(places)} == {2, 3}
 
 
 def test_where_all_freeze_the_limit_end_is_left():

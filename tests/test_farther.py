@@ -9,7 +9,6 @@ from test_longer import longer
 
 from paramsearch.discovery.answers.choice import choose
 from paramsearch.discovery.answers.farther import (
-    BATCH,
     USUAL,
     contenders,
     farther,
@@ -19,7 +18,6 @@ from paramsearch.discovery.answers.farther import (
 from paramsearch.discovery.answers.later import after
 from paramsearch.discovery.answers.valleys import OCTAVES, WORST, Valleys, train_valleys
 from paramsearch.discovery.curves import lr_losses
-from paramsearch.discovery.ledger import key_of
 from paramsearch.discovery.paired import Gap, mean_of
 from paramsearch.rules.rule import Rule
 
@@ -186,26 +184,6 @@ def test_the_lowest_loss_at_the_target_is_recommended(far, middle, mup, name, ri
     told = choice.to_json()["foretold"]
     losses = [each["foretold"]["mean"] for each in told]
     assert len(told) == 3 and losses == sorted(losses) and told[0]["name"] == name
-
-
-@pytest.mark.parametrize(("good", "asked"), [(0, 1), (BATCH - 1, 1), (BATCH, 2), (2 * BATCH, 3)])
-def test_curves_are_asked_for_until_one_promises_a_lower_loss_than_the_limit_end(good, asked):
-    many = {f"r{k}": (-0.3 + 0.005 * k, -0.1 + 0.003 * k) for k in range(2 * BATCH + 2)}
-    choice, calls = choose(front_of(mup=(0.0, 0.0), **many)), []
-    entries = contenders(choice)
-    ranks = {key_of(entry.rule, []): rank for rank, entry in enumerate(entries.values())}
-
-    def train(rules):
-        calls.append(list(rules))
-        ranked = {name: ranks[key_of(rule, [])] for name, rule in rules.items()}
-        last = len(ranks) - 1
-        low = {name: {good: -0.1, last: 0.0}.get(rank, 0.1) for name, rank in ranked.items()}
-        return Valleys(4.0, valley(), {name: valley(0.0, value) for name, value in low.items()})
-
-    found = farther(choice, train)
-    assert len(calls) == asked and sum("limit" in names for names in calls) == 1
-    assert len(found.foretold) == len({n for names in calls for n in names})
-    assert found.recommended == list(entries.values())[good]
 
 
 @pytest.mark.parametrize("prefer", ["limit", "loss"])

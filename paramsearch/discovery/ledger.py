@@ -137,12 +137,11 @@ class Ledger:
         return found
 
     def valleys(self, rules: Mapping[str, Rule], seeds: Sequence[int]) -> dict[str, Any]:
-        """Give learning-rate curves of rules; measured once per run folder and set of names."""
-        key = f"valleys of {', '.join(rules)}"
-        kept = self._store.get(key)
+        """Give learning-rate curves of rules; measured once per run folder."""
+        kept = self._store.get("valleys")
         if kept is None:
             kept = plain(self._evaluator.valleys(rules, seeds))
-            self._store.put(key, kept)
+            self._store.put("valleys", kept)
         return kept
 
     def longer(self, rules: Mapping[str, Rule], seeds: Sequence[int]) -> dict[str, Any] | None:

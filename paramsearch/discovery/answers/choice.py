@@ -12,8 +12,8 @@ RIVALS = 6
 """Rules at most that longer runs may recommend in place of the first choice; or that compete on
 fresh seeds where no rule holds."""
 
-CONTENDERS = 30
-"""Rules at most whose loss at the target may be foretold from learning-rate curves."""
+CONTENDERS = 10
+"""Rivals at most whose loss at the target is foretold from learning-rate curves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,8 @@ def _rivals(found: Front, holding: Sequence[Entry], target: float) -> tuple[Entr
     """Give the strict front of the rules that hold; differences within the spread count here.
 
     It is that of loss, of departure from the limit, and of what the first step is foretold to buy
-    at the target: where all departures are small, the last tells hot rules from calm ones.
+    at the target: where all departures are small, the last tells hot rules from calm ones. Of many,
+    some are taken evenly, as those with the lowest losses may all be too hot.
     """
     if found.limit == found.loss:
         return ()
@@ -172,7 +173,8 @@ def _rivals(found: Front, holding: Sequence[Entry], target: float) -> tuple[Entr
         if not any(a <= cost[0] and b <= cost[1] for a, b in costs):
             rivals.append(entry)
             costs.append(cost)
-    return tuple(rivals[:CONTENDERS])
+    step = max(1.0, (len(rivals) - 1) / (CONTENDERS - 1))
+    return tuple(rivals[round(k * step)] for k in range(min(len(rivals), CONTENDERS)))
 
 
 def _asked(found: Front, prefer: str, target: float) -> str:

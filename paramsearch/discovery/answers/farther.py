@@ -3,9 +3,7 @@
 An optimum that moves costs little over the ratios of a search and much beyond them, where the
 base's best learning rate ends up beside the valley. Of several rules with a lower loss than the
 limit end, the one is recommended whose curves promise the lowest loss at the target: mean and two
-standard errors over the seeds. Curves are measured of ``BATCH`` rules at a time, those with the
-lowest losses over the search first, until one promises a lower loss than the limit end: under plain
-gradient descent the first ten may all be too hot.
+standard errors over the seeds.
 
 With ``o(m)`` the best learning rate at ratio m, in octaves, and M the largest ratio measured, the
 drift is ``d = (o(M) - o(1)) / log2 M``. The curve at M, moved by ``d log2(R / M)``, stands for that
@@ -40,12 +38,6 @@ doubles: 0.008 to 0.14 over ratios 1 to 32 for 18 found and published rules in n
 
 STILL = 0.01
 """Octaves by which a best learning rate may move when the scale doubles and counts as still."""
-
-_LIMIT = "limit"
-
-BATCH = 10
-"""Rules whose curves are measured together. On MLPs the best of ten was often not among the first
-five; where none of them promised anything, they were the hottest of twenty or thirty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +149,7 @@ def contenders(choice: Choice, safe: Sequence[Entry] = ()) -> dict[str, Entry]:
     limit, some = choice.front.limit, (choice.recommended, *choice.rivals, *held)
     distinct = [e for i, e in enumerate(some) if e not in (*some[:i], limit)]
     named = {f"rule {number}": entry for number, entry in enumerate(distinct, start=1)}
-    return {**named, _LIMIT: limit} if named else {}
+    return {**named, "limit": limit} if named else {}
 
 
 def farther(
@@ -169,22 +161,14 @@ def farther(
 
     Args:
         choice: What was recommended.
-        train: Measures curves of rules on seeds on which nothing was chosen, the same each time.
+        train: Measures curves of rules on seeds on which nothing was chosen.
         safe: Rules for which something else speaks: that of the solver.
     """
-    named = contenders(choice, safe)
-    others = [name for name in named if name != _LIMIT]
-    found: dict[str, Prospect] = {}
-    for start in range(0, len(others), BATCH):
-        names = [*others[start : start + BATCH], *([] if found else [_LIMIT])]
-        valleys = train({name: named[name].rule for name in names})
-        found |= {n: prospect(named[n], n, valleys, choice.target_ratio) for n in names}
-        if any(each.promised < found[_LIMIT].promised for each in found.values()):
-            break
-    if not found:
+    some = contenders(choice, safe)
+    if not some:
         return choice
-    limit = found.pop(_LIMIT)
-    return foreseen(choice, [*found.values(), limit])
+    valleys, ratio = train({name: entry.rule for name, entry in some.items()}), choice.target_ratio
+    return foreseen(choice, [prospect(e, name, valleys, ratio) for name, e in some.items()])
 
 
 def foreseen(choice: Choice, prospects: Sequence[Prospect]) -> Choice:
