@@ -8,13 +8,7 @@ from test_evaluate import tiny
 from test_longer import longer
 
 from paramsearch.discovery.answers.choice import choose
-from paramsearch.discovery.answers.farther import (
-    USUAL,
-    contenders,
-    farther,
-    likely,
-    prospect,
-)
+from paramsearch.discovery.answers.farther import USUAL, contenders, farther, likely, prospect
 from paramsearch.discovery.answers.later import after
 from paramsearch.discovery.answers.valleys import OCTAVES, WORST, Valleys, train_valleys
 from paramsearch.discovery.curves import lr_losses

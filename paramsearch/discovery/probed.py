@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from paramsearch.discovery.curves import shaped
 from paramsearch.probes.critical import CriticalSharpness
-from paramsearch.probes.first_share import FirstShare
-from paramsearch.probes.quantities import label_of, update_probes
+from paramsearch.probes.quantities import update_probes
 from paramsearch.score.measured import Measured
 from paramsearch.score.objective import Weights
 from paramsearch.train.outcome import Outcome
@@ -72,7 +71,7 @@ def probes_for(weights: Weights, center: float, sharpness_steps: Sequence[int]) 
         center: Base learning rate of the members that are probed.
         sharpness_steps: When critical sharpness is measured.
     """
-    probes: list[Probe] = [*update_probes(), FirstShare(label_of)] if weights.probe_slopes else []
+    probes = update_probes() if weights.probe_slopes else []
     if weights.sharpness_collapse:
         probes.append(CriticalSharpness(center, frozenset(sharpness_steps)))
     return probes

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from paramsearch.probes.attention import LOGITS, AttentionLogits
 from paramsearch.probes.features import Features
+from paramsearch.probes.first_share import FirstShare
 from paramsearch.probes.labels import Label
 from paramsearch.probes.update_share import UpdateShare
 from paramsearch.tracing.groups import UNUSED
@@ -132,4 +133,5 @@ def update_probes(label: Label = label_of) -> list[Probe]:
     Args:
         label: Gives the label of a tensor.
     """
-    return [UpdateShare(label), Features(label, ends_branch), AttentionLogits()]
+    shares: list[Probe] = [UpdateShare(label), FirstShare(label)]
+    return [*shares, Features(label, ends_branch), AttentionLogits()]
