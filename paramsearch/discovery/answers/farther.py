@@ -214,8 +214,8 @@ def _said(choice: Choice, best: Prospect, prospects: Sequence[Prospect]) -> str:
         return f"{choice.reason} {foretold}{below}; {moves}."
     other = "limit end" if first == limit else "holding rule with the lowest loss over the search"
     said = (
-        f"{foretold}; {moves}. That of the {other} moves by {_drift(first)}, which makes its loss "
-        f"{first.against(best).percent()} there."
+        f"{foretold}; {moves}. That of the {other} moves by {_drift(first)}; its loss is foretold "
+        f"to be {first.against(best).percent()} there."
     )
     if best.entry == limit.entry:
         return said
