@@ -52,6 +52,28 @@ def test_features_hold_to_where_their_change_is_a_quarter_or_twofold(slope, fact
     assert limit.holds_at(limit.holds_to * 0.99) and not limit.holds_at(limit.holds_to * 1.01)
 
 
+WIDE = (0.3, -0.3, 0.3, -0.3)
+FLAT = {"hidden": (0.01, 0.0)}
+LASTING = [  # slopes of hidden layers and of the output, scatter, first steps, whether it lasts
+    (-0.03, 0.0, WIDE, FLAT, True),
+    (-0.8, 0.0, WIDE, FLAT, False),  # known to depart more
+    (-0.03, 0.05, WIDE, FLAT, True),
+    (-0.03, 0.08, WIDE, FLAT, False),
+    (-0.03, 0.0, WIDE, {"hidden": (0.01, 0.9)}, False),  # 1 at ratio 167, before errors
+    (-0.15, 0.0, (0.01, -0.01), FLAT, True),  # holds
+]
+
+
+@pytest.mark.parametrize(("hidden", "output", "noise", "first", "lasts"), LASTING)
+def test_what_cannot_be_told_from_the_one_that_departs_the_least_lasts(
+    hidden, output, noise, first, lasts
+):
+    least = limit_of(evaluation(noise=WIDE, first=FLAT))
+    limit = limit_of(evaluation(hidden=hidden, output=output, noise=noise, first=first))
+    assert not least.holds_at(256.0) and least.lasts(256.0, least)
+    assert limit.lasts(256.0, least) == lasts
+
+
 def test_a_flat_rule_holds_everywhere():
     limit = limit_of(evaluation(noise=(0.0, 0.0)))
     assert limit.holds_to is None and limit.holds_at(1e9)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from fake_limits import evaluation, front_of
+from fake_limits import front_of
 from test_evaluate import tiny
 
 from paramsearch.discovery.answers.choice import choose
@@ -34,7 +34,7 @@ def winner(prefer=None):
 CASES = [  # loss over the limit end's, preference, recommended, what is said
     (0.9, None, "winner", "Over 160 steps it still has the lower loss, 10.0% ± 0.0% lower."),
     (1.1, None, "mup", "that rule is not better any more, 10.0% ± 0.0% higher, so the limit end"),
-    (1.0, None, "mup", "that rule is not clearly better any more, 0.0% ± 0.0% higher, so the"),
+    (1.0, None, "winner", "Over 160 steps it is as good, 0.0% ± 0.0% higher."),
     (1.1, "loss", "winner", "Warning: over 160 steps it is not better any more, 10.0%"),
     (0.9, "loss", "winner", "it still has the lower loss"),
     (0.9, "limit", "mup", "Over 160 steps the loss end is still better, 10.0% ± 0.0% lower."),
@@ -52,50 +52,18 @@ def test_a_winner_that_loses_later_is_not_recommended(factor, prefer, name, said
 
 RIVALS = [  # losses of the winner and of one between over the limit end's, recommended, said
     (1.1, 0.9, "middle", "another is recommended in its place, 10.0% ± 0.0% lower than the limit"),
-    (0.95, 0.9, "middle", "that rule is less good, 5.0% ± 0.0% lower, so another"),
-    (0.9, 0.95, "far", "it still has the lower loss, 10.0% ± 0.0% lower"),
-    (1.1, 1.0, "mup", "so the limit end is recommended in its place"),
+    (1.1, 1.0, "middle", "another is recommended in its place, 0.0% ± 0.0% higher than the limit"),
+    (0.95, 0.9, "far", "it still has the lower loss, 5.0% ± 0.0% lower"),
+    (1.1, 1.05, "mup", "so the limit end is recommended in its place"),
 ]
 
 
 @pytest.mark.parametrize(("winner", "between", "name", "said"), RIVALS)
-def test_who_is_better_later_may_lie_between(winner, between, name, said):
+def test_the_first_that_is_not_worse_later_stays(winner, between, name, said):
     first = choose(front_of(mup=(0.0, 0.0), middle=(-0.1, -0.1), far=(-0.2, -0.2)))
     rules = to_train(first, Rule.load("sp"))
     assert first.recommended.name == "far" and "rival 1" in rules
     again = after(first, longer(loss=winner, recommended=winner, **{"rival 1": between}))
-    assert again.recommended.name == name and said in again.reason
-
-
-NEAR = [  # slope of the winner, its losses and those of the near one, recommended, said
-    (-0.2, 1.1, 1.0, "near", "after 7.7% ± 0.0% lower over the search, and departing no more"),
-    (-0.2, 1.0, 1.1, "mup", "so the limit end is recommended in its place"),
-    (-0.061, 1.0, 1.0, "far", "it is as good, 0.0% ± 0.0% higher, and departs no more from the"),
-    (-0.2, 0.9, 1.0, "far", "it still has the lower loss"),
-]
-
-
-@pytest.mark.parametrize(("slope", "winner", "near", "name", "said"), NEAR)
-def test_who_pays_nothing_for_a_lower_loss_need_not_win_again(slope, winner, near, name, said):
-    first = choose(front_of(mup=(0.0, -0.03), near=(-0.08, -0.061), far=(-0.2, slope)))
-    assert first.recommended.name == "far"
-    again = after(first, longer(loss=winner, recommended=winner, **{"rival 1": near}))
-    assert again.recommended.name == name and said in again.reason
-
-
-FROZEN = [  # loss of the winner over the limit end's, recommended, said
-    (0.9, "b", "it still has the lower loss"),
-    (1.0, "b", "it is as good, 0.0% ± 0.0% higher."),
-    (1.1, "a", "so the limit end is recommended in its place"),
-]
-
-
-@pytest.mark.parametrize(("factor", "name", "said"), FROZEN)
-def test_where_none_holds_what_cannot_be_told_apart_need_not_win_again(factor, name, said):
-    wide = evaluation(-0.5, -0.6, noise=(0.15, -0.15, 0.15, -0.15))
-    first = choose(front_of(a=(0.0, -0.5), b=wide))
-    assert first.recommended.name == "b"
-    again = after(first, longer(loss=factor, recommended=factor))
     assert again.recommended.name == name and said in again.reason
 
 

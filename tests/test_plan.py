@@ -150,8 +150,8 @@ def test_without_the_solver_more_is_expected_after_the_sampler():
 
 def test_the_grid_bounds_what_a_search_can_train():
     plan = at_most(settings(solve=False), PLAIN, [2, 3], 0, 99)
-    # Of the sampler, the polish, the climb by loss, the decision, and what confirms climbs.
-    assert plan.trials == 4 * 6 + LOOKS * 5
+    # Of the sampler, the polish, the climb by loss, and what confirms climbs.
+    assert plan.trials == 3 * 6 + LOOKS * 5
 
 
 def test_the_solver_is_counted_only_where_it_runs(monkeypatch):

@@ -142,6 +142,20 @@ def test_a_start_that_stopped_early_is_no_beginning():
     assert point == (0, 0)
 
 
+def test_the_first_round_reaches_beyond_what_a_step_can_tell():
+    asked = []
+
+    def steps(points, stage, number, rival=None):  # flat but for noise, and lower from 4 on
+        asked.append((number, sorted(points)))
+        return [evaluation(-(p[0] >= 4), 0.1 * (p[0] % 2) - (p[0] >= 4)) for p in points]
+
+    assert climb(steps, (9,), [(0,)], rounds=9) == ((0,), (0,))
+    asked.clear()
+    assert climb(steps, (9,), [(0,)], rounds=9, reach=(1, 2, 4)) == ((0,), (4,))
+    near = [points for number, points in asked if number and points]
+    assert near[:2] == [[(1,), (2,), (4,)], [(3,), (5,)]]
+
+
 def test_climb_is_bounded():
     _, point = climb(bowl, (90, 90), [(80, 80)], rounds=2)
     assert point == (78, 78)

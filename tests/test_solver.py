@@ -13,7 +13,7 @@ from paramsearch.discovery.solver.least_squares import step
 from paramsearch.discovery.solver.linear_model import LinearModel
 from paramsearch.discovery.solver.prober import Prober, Probing
 from paramsearch.discovery.solver.readings import Readings
-from paramsearch.discovery.solver.simple import simplest
+from paramsearch.discovery.solver.simple import chosen, rounded, simplest
 from paramsearch.discovery.solver.solve import solve_axis
 from paramsearch.errors import ParamsearchError
 from paramsearch.probes.quantities import WORST_SLOPE
@@ -251,3 +251,26 @@ def test_at_the_base_scale_one_rule_stands_for_all():
     assert sum(counts) == 2 * (2 + 3 * 2)  # steps x (seeds at the base, rules x seeds beyond it)
     alone = Prober(short, encoding, Watch()).read(rules[1:2], how)
     np.testing.assert_allclose(both.rule(1).logs, alone.logs, atol=1e-4)
+
+
+CHOSEN = [  # F of the solution, of the joint rule and of the rounded one; which is taken, if any
+    ((1.0, 9.0, 5.0), 1, True),  # the joint one is 1/2 farther from the start: 2 more
+    ((1.0, 5.0, 9.0), 0, True),
+    ((1.0, 6.0, 5.0), 1, True),
+    ((1.0, 50.0, 5.0), 1, True),
+    ((1.0, 50.0, 60.0), 0, False),
+    ((1.0, np.inf, 5.0), 1, True),
+    ((np.inf, np.inf, np.inf), 0, False),
+]
+
+
+@pytest.mark.parametrize(("wrong", "which", "confirmed"), CHOSEN)
+def test_what_is_measured_of_simple_rules_decides(wrong, which, confirmed):
+    offered = [(-1.5, 0.5), (-1.0, 0.5)]
+    assert chosen(offered, np.array(wrong), [variable()] * 2) == (offered[which], confirmed)
+
+
+def test_halves_go_before_quarters_and_either_is_rounded_by_itself():
+    assert rounded((-1.22, 0.3, 5.0), [variable()] * 3) == (-1.0, 0.5, variable().high)
+    offered = [(-0.75, 0.5), (-1.0, 0.5)]
+    assert chosen(offered, np.array([1.0, 2.0, 9.0]), [variable()] * 2) == (offered[1], True)

@@ -144,9 +144,7 @@ def test_longer_runs_are_counted_as_what_they_take(searched):
     axis, found, _ = searched
     (session,) = found.timing["sessions"]
     start = BASE_SEEDS * 3 * 8 * {"batch": 2, "steps": 6}[axis]  # references at ratios 2, 4
-    beside = session["member_steps"] - start - found.summary["member_steps"]
-    later = {"batch": 4 * 8, "steps": 0}[axis]  # steps of the runs that look at the rule again
-    assert (beside > 0, beside % later) == (True, 0) if later else beside == 0
+    assert session["member_steps"] - start == found.summary["member_steps"]
     assert found.summary["predicted"]["member_steps"] < 4 * session["member_steps"]
 
 

@@ -24,7 +24,7 @@ def command(
     space: Annotated[str | None, typer.Option(help="Free exponents; default: as the axes.")] = None,
     by: By = "role",
     ratios: Annotated[str, typer.Option(help="Scales relative to the base.")] = "1,2,4",
-    seeds: Annotated[int, typer.Option(help="Initial parameters per rule.")] = 3,
+    seeds: Annotated[int, typer.Option(help="Initial parameters per rule.")] = 6,
     steps: Annotated[
         int | None, typer.Option(help="Updates per run; default: until learning has begun.")
     ] = None,

@@ -175,7 +175,6 @@ class Driver:
             self._simple,
             [step.point for step in by_loss[:FINALISTS]],
             self._measures.losses,
-            self._measures.fresh,
             self._counts,
             self.rule,
             {start: "start", **names},

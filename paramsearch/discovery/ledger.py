@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -17,7 +17,13 @@ from paramsearch.train.runs import Runs
 
 
 class Evaluates(Protocol):
-    """What trains candidates; ``paramsearch.discovery.evaluate.Evaluator`` is the one in use."""
+    """What trains candidates; ``paramsearch.discovery.evaluate.Evaluator`` is the one in use.
+
+    Attributes:
+        member_steps: Updates of all runs made so far.
+    """
+
+    member_steps: int
 
     def base(self) -> Any:
         """Give the learning-rate curve of the base scale, where all rules agree."""
@@ -119,7 +125,7 @@ class Ledger:
         self._used: dict[str, Evaluation] = {}
         self._read(store.trials())
         self._base: dict[str, Any] | None = store.get("base")
-        self._solution: dict[str, Any] | None = store.get("solution")
+        self._beside: dict[str, int] = {}
 
     def base(self) -> dict[str, Any]:
         """Give the base curve as JSON holds it; trained once per run folder."""
@@ -130,27 +136,30 @@ class Ledger:
 
     def solution(self, encoding: Encoding, seeds: Sequence[int]) -> dict[str, Any]:
         """Give what the solver found; solved once per run folder."""
-        found = self._solution
-        if found is None:
-            found = self._solution = plain(self._evaluator.solve(encoding, seeds))
-            self._store.put("solution", found)
-        return found
+        return self._once("solution", lambda: self._evaluator.solve(encoding, seeds))
 
     def valleys(self, rules: Mapping[str, Rule], seeds: Sequence[int]) -> dict[str, Any]:
         """Give learning-rate curves of rules; measured once per run folder."""
-        kept = self._store.get("valleys")
-        if kept is None:
-            kept = plain(self._evaluator.valleys(rules, seeds))
-            self._store.put("valleys", kept)
-        return kept
+        return self._once("valleys", lambda: self._evaluator.valleys(rules, seeds))
 
     def longer(self, rules: Mapping[str, Rule], seeds: Sequence[int]) -> dict[str, Any] | None:
         """Give what longer runs say; made once per run folder."""
-        kept = self._store.get("longer")
+        return self._once("longer", lambda: self._evaluator.longer(rules, seeds))
+
+    def _once(self, name: str, make: Callable[[], dict[str, Any] | None]) -> Any:
+        kept = self._store.get(name)
         if kept is None:
-            kept = [plain(self._evaluator.longer(rules, seeds))]
-            self._store.put("longer", kept)
-        return kept[0]
+            before = self._evaluator.member_steps
+            found = plain(make())
+            kept = {"found": found, "member_steps": self._evaluator.member_steps - before}
+            self._store.put(name, kept)
+        self._beside[name] = kept["member_steps"]
+        return kept["found"]
+
+    @property
+    def beside(self) -> int:
+        """Updates of all runs that this run has asked for beside those of candidates."""
+        return sum(self._beside.values())
 
     @property
     def trials(self) -> int:

@@ -42,27 +42,15 @@ class Measures:
     ) -> list[Evaluation]:
         """Measure losses and probes on the seeds of the polish."""
         del rival
-        return self._told(points, self.settings.final_seeds(), stage, number)
+        found = self._measured(points, self.settings.final_seeds(), stage, number, STAGE)
+        self.told(stage)
+        return found
 
     def by_loss(
         self, points: Sequence[Point], stage: str, number: int, rival: Point | None = None
     ) -> list[Evaluation]:
         """Do that, and score points by their loss alone."""
         return [scored_by_loss(each) for each in self.losses(points, stage, number, rival)]
-
-    def fresh(
-        self, points: Sequence[Point], stage: str, number: int, rival: Point | None = None
-    ) -> list[Evaluation]:
-        """Measure losses and probes on seeds of their own."""
-        del rival
-        return self._told(points, self.settings.deciding_seeds(), stage, number)
-
-    def _told(
-        self, points: Sequence[Point], seeds: Sequence[int], stage: str, number: int
-    ) -> list[Evaluation]:
-        found = self._measured(points, seeds, stage, number, STAGE)
-        self.told(stage)
-        return found
 
     def _measured(
         self,

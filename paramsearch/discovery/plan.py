@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from paramsearch.discovery.answers.answer import STAGE, answers
 from paramsearch.discovery.answers.choice import CONTENDERS, RIVALS
+from paramsearch.discovery.answers.front import REACH
 from paramsearch.discovery.answers.front import ROUNDS as CLIMBED
 from paramsearch.discovery.answers.longer import TIMES
 from paramsearch.discovery.answers.outlast import outlasting
@@ -27,9 +28,6 @@ from paramsearch.score.objective import Objective
 
 PARTED = 0.7
 """Share of the searches in which the front has two ends, so that rules are trained longer."""
-
-OPEN = 0.2
-"""Share of the searches in which no rule holds up to the target: two of eleven (convnet, gpt)."""
 
 FORESEEN, CONTEND = 0.7, 10
 """Share of the searches in which rules rival the limit end: ten of eleven asked for ratio 32, fewer
@@ -87,8 +85,8 @@ def expected(
         rounds += [
             Round("loss", FINALISTS, final, stage=STAGE),
             Round("loss", near + 1, final, usual.moves_by_loss * len(counts), STAGE),
+            Round("loss", near * (len(REACH) - 1), final, stage=STAGE),
             Round("interval", walking[0], final, walking[1], STAGE),
-            Round("decide", RIVALS + 1, 4 * final, OPEN * (settings.prefer is None), STAGE),
         ]
     plan = plan_of(rounds, objective, _solver(settings, objective, counts, *SOLVED))
     seen = FORESEEN * (settings.prefer is None)
@@ -126,10 +124,9 @@ def at_most(
         Round("baseline", baselines, final),
     ]
     if answers(objective):
-        moves = 2 * CLIMBED * (2 * free + 1) + intervals + 2 * free
+        moves = 2 * CLIMBED * (2 * free + 1) + 2 * free * len(REACH) + intervals
         compared = min(FINALISTS + moves, math.prod(counts))
         rounds.append(Round("loss", compared, final, stage=STAGE))
-        rounds.append(Round("decide", min(RIVALS + 1, math.prod(counts)), 4 * final, stage=STAGE))
     grid = objective.fidelity.lr.model_copy(update={"mode": "dense", "base": "dense"})
     fidelity = objective.fidelity.model_copy(update={"lr": grid})
     dense = objective.model_copy(update={"fidelity": fidelity})

@@ -75,13 +75,14 @@ def climb(
     starts: Sequence[Point],
     rounds: int,
     weight: float = 0.0,
+    reach: Sequence[int] = (1,),
 ) -> tuple[Point, Point]:
     """Walk from the best of some points, step by grid step, until no point around is better.
 
     The first of the starts is held against the others. Each round measures every neighbour one step
-    away as one population, then points that take several of these steps and are foretold to be
-    lower, and moves to the best of all. Where slopes do not count, that is the one point which
-    takes all improving steps at once.
+    away as one population, the first round those farther away, too; then points that take several
+    of these steps and are foretold to be lower, and moves to the best of all. Where slopes do not
+    count, that is the one point which takes all improving steps at once.
 
     Args:
         measure: Evaluates points on common seeds.
@@ -89,6 +90,7 @@ def climb(
         starts: Points to choose the beginning from, the likeliest first.
         rounds: Moves at most.
         weight: Of the mean absolute probe slope in the score; 0 if that does not count.
+        reach: Grid steps from the point where the walk begins to its neighbours.
 
     Returns:
         The best of the starts, where the walk began, and the point reached.
@@ -98,7 +100,8 @@ def climb(
     begun = point = min(ended, key=lambda p: _mean(ended[p]))
     best = ended[point]
     for number in range(1, rounds + 1):
-        near = [_moved(point, axis, step) for axis in range(len(counts)) for step in (-1, 1)]
+        steps = [side * far for far in (reach if number == 1 else (1,)) for side in (-1, 1)]
+        near = [_moved(point, axis, step) for axis in range(len(counts)) for step in steps]
         near = [p for p in near if _inside(p, counts)]
         found = dict(zip(near, measure(near, "climb", number, point), strict=True))
         better = {p: e for p, e in found.items() if e.stage == best.stage and is_better(e, best)}

@@ -27,7 +27,7 @@ GENERATION, FEW = 16, 8
 """Candidates that the sampler proposes at a time, and behind the solver, whose rule it seldom
 improves on."""
 
-RECORD = 9
+RECORD = 10
 """Version of what a run folder keeps of trials and longer runs; others cannot be continued."""
 
 _CALLED = {"record": "the version of paramsearch's records"}  # to a user
@@ -173,10 +173,6 @@ class SearchSettings:
     def confirming_seeds(self, number: int) -> list[int]:
         """Give the seeds on which the end of a climb is held against the rule before it, fresh."""
         return _block(self.seed, self.seeds + (3 + number) * self.polish_seeds, self.polish_seeds)
-
-    def deciding_seeds(self) -> list[int]:
-        """Give the seeds that decide where no rule holds: fresh, and four times as many."""
-        return _block(self.seed, self.seeds + 5 * self.polish_seeds, 4 * self.polish_seeds)
 
     def farther_seeds(self) -> list[int]:
         """Give the seeds whose curves foretell losses at the target, fresh, and twice as many."""

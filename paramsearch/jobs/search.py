@@ -241,7 +241,7 @@ def search(
         finally:
             seconds = time.monotonic() - started
             note_session(store, seconds, evaluator.member_steps, predicted, done)
-        summary |= {"member_steps": made(), "predicted": predicted.counts()}
+        summary |= {"member_steps": made() + ledger.beside, "predicted": predicted.counts()}
         timing = {"sessions": store.get("sessions")}
         write_results(folder, summary, rule, timing)
     return SearchResult(rule, summary["groups"], folder, summary, timing)
@@ -274,7 +274,7 @@ def _run(
 
 
 def _member_steps(ledger: Ledger, model: Arch, goal: Objective) -> int:
-    """Count the updates of all runs of this search by now, the solver's left out."""
+    """Count the updates of all runs of candidates by now."""
     return ledger.members(lengthened=STEPS in model.training) * goal.fidelity.steps
 
 

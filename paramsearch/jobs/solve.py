@@ -65,7 +65,7 @@ def solve(
     space: str | None = None,
     by: str = "role",
     ratios: Sequence[int] = (1, 2, 4),
-    seeds: int = 3,
+    seeds: int = 6,
     steps: int | None = None,
     lr: float | None = None,
     seed: int = 0,

@@ -85,7 +85,7 @@ def purse(
     Args:
         settings: What is asked.
         plan: How the budget is spent.
-        member_steps: Counts those of this search by now, the solver's left out.
+        member_steps: Counts those of candidates by now.
         store: Remembers earlier sessions and where the sampler stopped.
     """
     budget, started = settings.allowance, time.monotonic()

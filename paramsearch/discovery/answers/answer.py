@@ -2,7 +2,7 @@
 
 The search minimizes a score, whose optimum keeps features learning. From there, and from the
 lowest loss met on the way, the transferred loss alone is followed a few grid steps further, from
-there only to rules that hold up to the target ratio; of all rules met, those that no other beats in
+there only to rules that last up to the target ratio; of all rules met, those that no other beats in
 loss and in limit behaviour make the front, and one of them is recommended.
 """
 
@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from paramsearch.discovery.answers.choice import Choice, choose, decided
+from paramsearch.discovery.answers.choice import Choice, choose
 from paramsearch.discovery.answers.farther import farther
-from paramsearch.discovery.answers.front import Entry, climb_by_loss, entries, front
+from paramsearch.discovery.answers.front import REACH, Entry, climb_by_loss, entries, front
 from paramsearch.discovery.answers.later import after, to_train
+from paramsearch.discovery.answers.limit import Limit, limit_of
 from paramsearch.discovery.answers.longer import Longer
 from paramsearch.discovery.answers.valleys import Valleys
 from paramsearch.discovery.answers.wish import TARGET
@@ -58,7 +59,6 @@ def answer(
     simple: Point | None,
     lowest: Sequence[Point],
     measure: Measure,
-    fresh: Measure,
     counts: Sequence[int],
     rule: Callable[[Point], Rule],
     names: Mapping[Point, str],
@@ -77,7 +77,6 @@ def answer(
         simple: The solver's rule; None if there is none.
         lowest: Points with the lowest losses on other seeds.
         measure: Evaluates grid points on the common seeds, as ``STAGE`` says.
-        fresh: The same on seeds that nothing else sees.
         counts: Grid sizes.
         rule: Gives the rule at a grid point.
         names: Of the points that have one.
@@ -98,18 +97,19 @@ def answer(
         known |= dict(zip(tried, measure(tried, "loss", 0), strict=True))
     target = TARGET if target_ratio is None else target_ratio
     first = min(known, key=lambda point: known[point].terms["loss"])
-    for origin, ratio in ((best, target), (first, 1.0)):
-        met = climb_by_loss(measure, counts, origin, target_ratio=ratio)
+    least = limit_of(known[best])
+
+    def lasting(limit: Limit) -> bool:
+        return limit.lasts(target, least)
+
+    for origin, allowed, reach in ((best, lasting, REACH), (first, None, (1,))):
+        met = climb_by_loss(measure, counts, origin, allowed=allowed, reach=reach)
         known |= {point: each for point, each in met.items() if point not in known}
     every = entries([(names.get(p, ""), rule(p), e) for p, e in known.items()])
     points = {key_of(rule(point), []): point for point in known}
     by_key = {_key(entry): entry for entry in every}
     favourite = by_key[key_of(rule(best), [])]
     choice = choose(front(every, favourite), prefer, target_ratio)
-    if len(choice.alike) > 1:
-        some = [points[_key(entry)] for entry in choice.alike]
-        again = zip(choice.alike, some, fresh(some, "decide", 0), strict=True)
-        choice = decided(choice, entries([(e.name, rule(p), each) for e, p, each in again]))
     safe = [by_key[key_of(rule(point), [])] for point in solved]
     choice = farther(choice, curves, safe)
     longer = None

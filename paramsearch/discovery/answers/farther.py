@@ -137,16 +137,16 @@ def contenders(choice: Choice, safe: Sequence[Entry] = ()) -> dict[str, Entry]:
 
     Args:
         choice: What is recommended.
-        safe: Rules for which something else speaks: that of the solver. They have to hold, too.
+        safe: Rules for which something else speaks: that of the solver. They have to last, too.
 
     Returns:
-        By name, the limit end last; none where it is alone, where no rule holds up to the target,
-        or where the user preferred an end.
+        By name, the limit end last; none where it is alone, or the user preferred an end.
     """
-    if choice.prefer is not None or choice.alike:
+    if choice.prefer is not None:
         return {}
-    held = [entry for entry in safe if entry.limit.holds_at(choice.target_ratio)]
-    limit, some = choice.front.limit, (choice.recommended, *choice.rivals, *held)
+    limit, ratio = choice.front.limit, choice.target_ratio
+    held = [entry for entry in safe if entry.limit.lasts(ratio, limit.limit)]
+    some = (choice.recommended, *choice.rivals, *held)
     distinct = [e for i, e in enumerate(some) if e not in (*some[:i], limit)]
     named = {f"rule {number}": entry for number, entry in enumerate(distinct, start=1)}
     return {**named, "limit": limit} if named else {}
@@ -212,7 +212,7 @@ def _said(choice: Choice, best: Prospect, prospects: Sequence[Prospect]) -> str:
     if best.entry == first.entry:
         below = f", {best.against(limit).percent()} than the limit end's" * (best != limit)
         return f"{choice.reason} {foretold}{below}; {moves}."
-    other = "limit end" if first == limit else "holding rule with the lowest loss over the search"
+    other = "limit end" if first == limit else "lasting rule with the lowest loss over the search"
     said = (
         f"{foretold}; {moves}. That of the {other} moves by {_drift(first)}; its loss is foretold "
         f"to be {first.against(best).percent()} there."

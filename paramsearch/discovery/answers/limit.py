@@ -12,6 +12,8 @@ frozen. Exponents of theory are multiples of 1/2, and so are these slopes, in th
 half-way between a slope that vanishes and one that does not.
 
 A rule *holds* as far as nothing ends it: its features freeze or grow, or its first step overshoots.
+Slopes that scatter widely let no rule hold, be they flat or not: a rule *lasts* as far as it holds,
+or as far as nothing tells it from the one that departs the least from such a limit.
 """
 
 import math
@@ -24,6 +26,7 @@ import numpy as np
 from paramsearch.discovery.answers.overshoot import FAR, Overshoot, overshoot
 from paramsearch.discovery.answers.power import Power
 from paramsearch.discovery.evaluation import Evaluation
+from paramsearch.discovery.paired import gap
 from paramsearch.discovery.recorded import recorded
 from paramsearch.errors import ParamsearchError
 from paramsearch.score.collapse import probe_slopes
@@ -37,6 +40,10 @@ THRESHOLD = 0.25
 """Slope from which features count as freezing, or as growing, if it lies two standard errors
 beyond. On the MLP over ratios 1 to 4 (teacher and digits, Adam, 40 steps, 4 seeds) the slope of
 the hidden layers was 0.01 and 0.03 under muP, -0.52 and -0.64 under the lazy form of NTK."""
+
+SLOPE_FLOOR = 1 / 16
+"""Differences of slope that do not matter. On the MLP over ratios 1 to 4 the finite width leaves
+muP a departure of 0.04; a learning rate exponent that is off by 1/4 adds 0.05 to 0.3."""
 
 KEPT = 0.25
 """Share of the change at the base below which features are frozen at a scale."""
@@ -131,6 +138,22 @@ class Limit:
     def holds_at(self, ratio: float) -> bool:
         """Say whether nothing ends it on the way to a ratio."""
         return self.holds_to is None or ratio <= self.holds_to
+
+    def lasts(self, ratio: float, least: "Limit") -> bool:
+        """Say whether a rule may be used up to a ratio: it holds, or passes for one that may.
+
+        Growth does not pass for scatter: it does more harm than decay. Nor do first steps, which
+        scatter little.
+
+        Args:
+            ratio: The target.
+            least: Of the rule that departs the least from a limit in which features learn.
+        """
+        if self.holds_at(ratio):
+            return True
+        steps = self._octaves.get("overshoot", 0.0) >= math.log2(ratio)
+        calm = self.fastest.size.mean <= least.fastest.size.mean + SLOPE_FLOOR
+        return steps and calm and gap(self.departure, least.departure).word(SLOPE_FLOOR) != "higher"
 
     @property
     def sentence(self) -> str:

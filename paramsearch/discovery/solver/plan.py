@@ -10,7 +10,7 @@ SOLVED = (1.5, 4.0)
 """Jacobians and steps of the solver: 1 or 2, and 2 to 6."""
 
 _APPROACH = 0.5  # as many again at the second scale, where it approaches with half of the seeds
-_CHECKED = 3  # rules beside: the start, and two compared on fresh seeds
+_CHECKED = 3  # rules beside: the start, and two or three compared on fresh seeds
 _SLOW = 1.5  # times the fewest steps: 20 (mlp, resmlp) to 80 (convnet)
 
 

@@ -1,4 +1,11 @@
-"""The simplest rule that the slopes cannot tell from the solution."""
+"""The simplest rule that the slopes cannot tell from the solution.
+
+Two are offered: the point of a lattice that the linear model around the solution puts first, and
+the solution rounded exponent by exponent. The first knows what exponents do together, the second
+does not lean on a Jacobian, which small steps may belie: with the readout's init at m^-1.12 an mlp
+under SGD with momentum no longer felt it, and at m^-1 its slopes were half of what was foretold.
+What is measured of both on fresh seeds decides.
+"""
 
 from collections.abc import Callable, Sequence
 from itertools import combinations, product
@@ -58,6 +65,48 @@ def simplest(model: LinearModel, values: Values, variables: Sequence[Variable]) 
         if model.misfit(d) <= allowed:
             return tuple(tidy(round(float(value), 6)) for value in x + d)
     return tuple(tidy(round(value, 2)) for value in values)
+
+
+def rounded(values: Values, variables: Sequence[Variable]) -> Values:
+    """Round every exponent by itself to multiples of 1/2.
+
+    Args:
+        values: The solution.
+        variables: The free exponents, whose bounds hold.
+    """
+    low, high = distances(values, variables)
+    x = np.array(values)
+    found = np.clip(np.round(x / FRACTIONS[0]) * FRACTIONS[0], x + low, x + high)
+    return tuple(tidy(round(float(value), 6)) for value in found)
+
+
+def chosen(
+    offered: Sequence[Values], wrong: Array, variables: Sequence[Variable]
+) -> tuple[Values, bool]:
+    """Choose among simple rules by what was measured of them on seeds that offered none.
+
+    Args:
+        offered: Exponents of each.
+        wrong: F of the solution and of each of them, (1 + offered,); inf where it did not train.
+        variables: The free exponents.
+
+    Returns:
+        Of those that fit as well as the solution, as far as chance lets one tell, one on the
+        coarsest lattice with the smallest F, reluctance counted, and True; the first and False if
+        none does.
+    """
+    allowed = wrong[0] + rise_by_chance(len(variables))
+    start = np.array([variable.start for variable in variables])
+    fitting = [
+        k for k in range(len(offered)) if wrong[1 + k] <= allowed and np.isfinite(wrong[1 + k])
+    ]
+
+    def place(k: int) -> tuple[bool, float]:
+        x = np.array(offered[k])
+        fine = bool(np.abs(x / FRACTIONS[0] - np.round(x / FRACTIONS[0])).max() > 1e-6)
+        return fine, float(wrong[1 + k] + RELUCTANCE * np.abs(x - start).sum())
+
+    return (offered[min(fitting, key=place)], True) if fitting else (offered[0], False)
 
 
 def rise_by_chance(count: int) -> float:

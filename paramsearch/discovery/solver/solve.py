@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from itertools import count, pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from paramsearch.discovery.progress import Watch
 from paramsearch.discovery.setting import Setting
@@ -15,12 +14,11 @@ from paramsearch.discovery.solver.gauss_newton import Bend, Values, approach, ga
 from paramsearch.discovery.solver.prober import Prober, Probing
 from paramsearch.discovery.solver.readings import Readings, counted
 from paramsearch.discovery.solver.refine import ROUNDS, refined
-from paramsearch.discovery.solver.simple import rise_by_chance, simplest
+from paramsearch.discovery.solver.simple import chosen, rounded, simplest
 from paramsearch.errors import ParamsearchError
 from paramsearch.rules.encoding import Encoding
 from paramsearch.rules.variable import Variable
 
-Array = NDArray[np.float64]
 Round = Callable[[int, float], None]
 """Hears the number of a round and the sum of the squared slopes after it."""
 
@@ -46,7 +44,7 @@ class Solution:
         start: Slopes at the start.
         bend: Exponents as measured, with slopes and Jacobian there.
         certainty: Intervals and open directions.
-        simple: The simplest exponents that the slopes cannot tell from those measured.
+        simple: Simple exponents that the slopes cannot tell from those measured.
         confirmed: Whether the simple exponents did as well on fresh seeds.
     """
 
@@ -154,9 +152,14 @@ def solve_axis(
     others = [MORE + k * len(seeds) + seed for k in range(2**ROUNDS - 1) for seed in seeds]
     bend = refined(bend, variables, again, others)
     found = certainty(bend, variables)
-    simple = simplest(found.model, bend.values, variables)
+    joint = simplest(found.model, bend.values, variables)
+    single = rounded(bend.values, variables)
+    offered = [joint] if joint == single else [joint, single]
     fresh = replace(how, seeds=tuple(seed + FRESH for seed in seeds))
-    confirmed = _as_good(prober.read([bend.values, simple], fresh), found.model.sigma)
+    readings = prober.read([bend.values, *offered], fresh)
+    wrong = np.square(counted(readings.slopes(), readings.one_sided) / found.model.sigma)
+    wrong = np.where(readings.trained(), wrong.sum(axis=1), np.inf)
+    simple, confirmed = chosen(offered, wrong, variables)
     return Solution(setting.axis, base, variables, first, bend, found, simple, confirmed)
 
 
@@ -170,10 +173,3 @@ def _calm(prober: Prober, start: Values, how: Probing) -> tuple[Probing, Reading
         f"the rule that the space starts from does not train at ratios {list(how.ratios)}, at none "
         f"of the learning rates from {how.lr / 2 ** (_HALVINGS - 1):.3g} to {how.lr:.3g}"
     )
-
-
-def _as_good(both: Readings, sigma: Array) -> bool:
-    """Say whether the second rule is as good as the first, as far as chance lets one tell."""
-    wrong = counted(both.slopes(), both.one_sided) / sigma
-    first, second = np.square(wrong).sum(axis=1)
-    return bool(both.trained()[1] and second <= first + rise_by_chance(wrong.shape[1]))
