@@ -52,12 +52,13 @@ def hot(loss, power):
     return evaluation(loss, first={"hidden": (0.04, power)})
 
 
-def test_rivals_have_a_lower_loss_than_the_limit_end_and_are_those_that_last():
+def test_rivals_last_and_are_not_known_to_have_a_higher_loss_than_the_limit_end():
     front = front_of(
-        hot=hot(-0.3, 0.5), calm=hot(-0.2, 0.1), mup=hot(0.0, 0.0), worse=hot(0.1, -0.5),
+        hot=hot(-0.3, 0.5), calm=hot(-0.2, 0.1), mup=hot(0.0, 0.0), tied=hot(0.004, 0.1),
+        worse=hot(0.1, -0.5),
         far=evaluation(-0.4, -0.6, first={"hidden": (0.04, 0.0)}), over=hot(-0.5, 1.0),
     )  # fmt: skip
-    assert [entry.name for entry in choose(front).rivals] == ["hot", "calm"]
+    assert [entry.name for entry in choose(front).rivals] == ["hot", "calm", "tied"]
 
 
 def test_of_many_rivals_as_many_are_taken_of_each_octave_of_the_first_step():

@@ -27,9 +27,9 @@ class Choice:
         target_ratio: The largest ratio at which the rule is to be used.
         reason: Why, in a sentence.
         rivals: What may be recommended in its place once more is known: of the rules that last up
-            to the target and have a lower loss than the limit end, those that no other undercuts in
-            loss without departing more from the limit or taking larger first steps at the target,
-            the lowest loss first; empty where the user preferred an end.
+            to the target and whose loss is not known to be higher than the limit end's, those with
+            the lowest, as many of every octave of what the first step buys at the target; empty
+            where the user preferred an end.
         foretold: What learning-rate curves foretell of the rules that last, as plain data, the
             lowest loss promised at the target first; empty where they were not asked.
         ahead: Whether they foretell that the limit end has a higher loss there, beyond two standard
@@ -99,7 +99,7 @@ def choose(found: Front, prefer: str | None = None, target_ratio: float | None =
 
 
 def _rivals(found: Front, lasting: Sequence[Entry], target: float) -> tuple[Entry, ...]:
-    """Give rules with a lower loss than the limit end, differences within the spread counted.
+    """Give rules whose loss is not known to be higher than the limit end's.
 
     What the first step is foretold to buy at the target tells hot rules from calm ones. Of each of
     its octaves the rules with the lowest losses are taken, as many of each as there are: those with
@@ -109,7 +109,7 @@ def _rivals(found: Front, lasting: Sequence[Entry], target: float) -> tuple[Entr
         return ()
     octaves: dict[int, list[Entry]] = {}
     for entry in sorted(lasting, key=lambda entry: entry.loss.mean):
-        if entry.against(found.limit).mean < 0:
+        if entry != found.limit and entry.against(found.limit).word() != "higher":
             octaves.setdefault(_octave(entry, found.limit, target), []).append(entry)
     turns = zip_longest(*(octaves[octave] for octave in sorted(octaves, reverse=True)))
     taken = [entry for turn in turns for entry in turn if entry is not None][:CONTENDERS]

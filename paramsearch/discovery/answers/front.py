@@ -159,18 +159,18 @@ class Front:
 def front(every: Sequence[Entry], favourite: Entry | None = None) -> Front:
     """Find the rules that no other beats both in loss and in limit behaviour.
 
-    One end is the rule whose probe slopes are the nearest to 0 among those that depart the least
-    from a limit in which features learn; of those that are tied in that, the one with the lowest
-    loss. From there, of the rules with a lower loss, the next is the one that departs the least,
-    and so on; of rules that depart alike, the one with the lowest loss.
+    One end is the rule whose probe slopes are the nearest to 0 among those that are not known to
+    depart more than any from a limit in which features learn; of those that are tied in that, the
+    one with the lowest loss. From there, of the rules with a lower loss, the next is the one that
+    departs the least, and so on; of rules that depart alike, the one with the lowest loss.
 
     Args:
         every: At least one entry, all on common seeds.
-        favourite: The entry to take for that end if it departs as little as any, because more is
-            known to speak for it.
+        favourite: The entry to take for that end if it departs as little as any, for all that is
+            known, because more speaks for it.
     """
-    least = min(departure(entry) for entry in every)
-    near = [entry for entry in every if departure(entry) <= least + SLOPE_FLOOR]
+    least = min(every, key=departure).limit.departure
+    near = [e for e in every if gap(e.limit.departure, least).word(SLOPE_FLOOR) != "higher"]
     flattest = min(near, key=lambda entry: mean_of(entry.slopes).mean)
     tied = [e for e in near if gap(e.slopes, flattest.slopes).word(FLAT_FLOOR) == "tied"]
     members = [favourite if favourite in near else min(tied, key=_loss)]

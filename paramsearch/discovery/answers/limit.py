@@ -142,18 +142,29 @@ class Limit:
     def lasts(self, ratio: float, least: "Limit") -> bool:
         """Say whether a rule may be used up to a ratio: it holds, or passes for one that may.
 
+        It passes for one that may if nothing tells it from the rule that departs the least from a
+        limit in which features learn, nor are its features alone known to freeze or grow by then.
         Growth does not pass for scatter: it does more harm than decay. Nor do first steps, which
         scatter little.
 
         Args:
             ratio: The target.
-            least: Of the rule that departs the least from a limit in which features learn.
+            least: Of that rule.
         """
         if self.holds_at(ratio):
             return True
-        steps = self._octaves.get("overshoot", 0.0) >= math.log2(ratio)
+        if self.diverged or self._octaves["overshoot"] < math.log2(ratio):
+            return False
+        if self._known_to_end(ratio) and not least._known_to_end(ratio):
+            return False
         calm = self.fastest.size.mean <= least.fastest.size.mean + SLOPE_FLOOR
-        return steps and calm and gap(self.departure, least.departure).word(SLOPE_FLOOR) != "higher"
+        return calm and gap(self.departure, least.departure).word(SLOPE_FLOOR) != "higher"
+
+    def _known_to_end(self, ratio: float) -> bool:
+        """Say whether features freeze or grow by then with slopes to the good side, too."""
+        octaves = math.log2(ratio)
+        falls, grows = -self.slowest.high * octaves, self.fastest.low * octaves
+        return falls > -math.log2(KEPT) or grows > math.log2(GROWN)
 
     @property
     def sentence(self) -> str:
