@@ -29,9 +29,9 @@ from paramsearch.score.objective import Objective
 PARTED = 0.7
 """Share of the searches in which the front has two ends, so that rules are trained longer."""
 
-FORESEEN, CONTEND = 0.7, 10
-"""Share of the searches in which rules rival the limit end: ten of eleven asked for ratio 32, fewer
-for 256; and how many then have curves measured, with it: 2 or 3 (convnet, gpt), else 7 to 11."""
+FORESEEN, CONTEND = 0.9, 16
+"""Share of the searches in which rules rival the limit end (all of eleven but uv); and how many
+then have curves measured, with it: 16 or 17 (mlp, resmlp, gpt, convnet)."""
 
 RATES = 12
 """Learning rates of the base model's curve for longer runs, about."""
