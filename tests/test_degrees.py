@@ -5,8 +5,8 @@ import torch
 from optimizer_runs import info
 
 from paramsearch.errors import ParamsearchError
-from paramsearch.rules.degrees import DEGREES, Degrees, degrees
-from paramsearch.rules.homogeneity import Trial, measured_degrees, measured_shift
+from paramsearch.rules.degrees import DEGREES, GAINS, Degrees, degrees, gain
+from paramsearch.rules.homogeneity import Trial, measured_degrees, measured_gain, measured_shift
 from paramsearch.train.optimizers.interface import Hyper
 from paramsearch.train.optimizers.table import OPTIMIZERS, optimizer_entry
 
@@ -40,6 +40,17 @@ def test_the_table_holds_what_is_measured(name, role):
     shifts = known.shifts
     for quantity in {"weight_decay", "eps"} & set(shifts):
         assert measured_shift(run, (known.k, known.j), quantity, {"it": shifts[quantity]}) == "it"
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_the_table_of_gains_holds_what_is_measured(name, role):
+    assert measured_gain(engine_run(name, role)) == pytest.approx(GAINS.get(name, 1.0), rel=1e-3)
+
+
+def test_the_gain_of_a_class_is_measured():
+    assert gain("torch.optim:SGD") == gain("torch.optim:Adam") == gain("torch.optim:RMSprop") == 1
+    assert gain("sgd") == GAINS["sgd"] == 10 and gain("gd") == 1
 
 
 DECAYS = {"coupled": 2, "decoupled": 1, "independent": 0}

@@ -7,11 +7,13 @@ from fake_limits import evaluation
 
 from paramsearch.discovery.answers.limit import limit_of
 from paramsearch.discovery.answers.overshoot import overshoot
+from paramsearch.discovery.probed import probes_for
 from paramsearch.discovery.recorded import recorded
 from paramsearch.probes.first_share import FirstShare
 from paramsearch.rules.rule import Rule
 from paramsearch.score.collapse import probe_slopes
 from paramsearch.score.measured import Measured
+from paramsearch.score.objective import Objective
 from paramsearch.tasks.catalog import load_task
 from paramsearch.tracing.arch import load_arch
 from paramsearch.train.engine import train
@@ -76,3 +78,17 @@ def test_first_steps_of_gradient_descent_go_with_the_powers_of_theory(name, hidd
     assert slopes["first_share/hidden"] == pytest.approx(hidden, abs=0.1)
     assert slopes["first_share/output"] == pytest.approx(output, abs=0.15)
     assert slopes["first_share/input"] == pytest.approx(0, abs=0.1)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "sgd-nesterov", "adam"])
+def test_with_momentum_the_step_counts_that_the_first_one_grows_to(optimizer):
+    work = prepare(load_arch("uv"), load_task("teacher"), {"width": 16})
+    weights = Objective.load("transfer").weights
+    (watched,) = (p for p in probes_for(weights, optimizer, 1e-6, []) if isinstance(p, FirstShare))
+    member, rule, recipe = Member(0, 1e-6, 0), Rule.load("sp", optimizer), Recipe(optimizer, 1)
+    plain, found = (
+        train(work, [rule], [member], recipe, [probe]).probes["first_share/input"].item()
+        for probe in (FirstShare(), watched)
+    )
+    gains = {"sgd": 10.0, "sgd-nesterov": 10 / 1.9, "adam": 1.0}
+    assert found / plain == pytest.approx(gains[optimizer])

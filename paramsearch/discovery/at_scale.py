@@ -77,7 +77,7 @@ class AtScale:
                 points |= _points(index, each, lrs)
                 if is_probed(each, weights):
                     probed[index] = Readings.of(each)
-        if probes := probes_for(weights, self.center, steps):
+        if probes := probes_for(weights, self.setting.optimizer, self.center, steps):
             left = [index for index in range(len(rules)) if index not in probed]
             members = [Member(index, self.center, seed) for index in left for seed in seeds]
             if members:

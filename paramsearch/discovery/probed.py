@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from paramsearch.discovery.curves import shaped
 from paramsearch.probes.critical import CriticalSharpness
 from paramsearch.probes.quantities import update_probes
+from paramsearch.rules.degrees import gain
 from paramsearch.score.measured import Measured
 from paramsearch.score.objective import Weights
 from paramsearch.train.outcome import Outcome
@@ -63,15 +64,18 @@ class Readings:
         return Readings(np.empty(0), np.empty((0, seeds)), {})
 
 
-def probes_for(weights: Weights, center: float, sharpness_steps: Sequence[int]) -> list[Probe]:
+def probes_for(
+    weights: Weights, optimizer: str, center: float, sharpness_steps: Sequence[int]
+) -> list[Probe]:
     """Give the probes behind the terms that count.
 
     Args:
         weights: Of the objective.
+        optimizer: Its name.
         center: Base learning rate of the members that are probed.
         sharpness_steps: When critical sharpness is measured.
     """
-    probes = update_probes() if weights.probe_slopes else []
+    probes = update_probes(gain=gain(optimizer)) if weights.probe_slopes else []
     if weights.sharpness_collapse:
         probes.append(CriticalSharpness(center, frozenset(sharpness_steps)))
     return probes

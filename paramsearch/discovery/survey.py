@@ -137,7 +137,7 @@ def probes_of(setting: Setting, kind: Kind) -> list[Probe]:
     fidelity, weights = setting.objective.fidelity, setting.objective.weights
     if kind == "probed":
         weights = weights.model_copy(update={"sharpness_collapse": 0.0})
-    return probes_for(weights, fidelity.lr.low, fidelity.sharpness_steps())
+    return probes_for(weights, setting.optimizer, fidelity.lr.low, fidelity.sharpness_steps())
 
 
 def foretold(known: Mapping[float, Needs], ratio: float) -> Needs:

@@ -1,4 +1,4 @@
-"""The loss decrease that the first update of each group would buy, beside the loss itself."""
+"""The loss decrease that the first step of each group would buy, beside the loss itself."""
 
 from dataclasses import dataclass
 
@@ -12,8 +12,10 @@ from paramsearch.train.probe import Moment, Probe
 
 @dataclass(frozen=True)
 class FirstShare(Probe):
-    """Measure ``-<grad_g, delta_g> / loss`` of the first step, for every group g.
+    """Measure ``-gain <grad_g, delta_g> / loss`` of the first update, for every group g.
 
+    With momentum b the update comes to be ``gain = 1 / (1 - b)`` times as large as the first one if
+    the gradient stays: that is the step that has to stay short of the minimum.
     At initialization nothing has learned yet, so how this goes with the scale is a power law even
     where training ends at the same loss and the same outputs at every scale. If the sum over groups
     is above 2, the step goes beyond the minimum of every quadratic that is nowhere negative and has
@@ -24,9 +26,11 @@ class FirstShare(Probe):
 
     Attributes:
         label: Gives the name of a tensor's group.
+        gain: How much larger an update becomes under a gradient that stays; see ``gain``.
     """
 
     label: Label = group_of
+    gain: float = 1.0
 
     def start(self, moment: Moment) -> Tensors:
         """Give a share of 0 for every group."""
@@ -44,7 +48,7 @@ class FirstShare(Probe):
         shares = {name: torch.zeros_like(value) for name, value in memory.items()}
         for tensor in moment.workload.tensors:
             part = decrease(moment.grads[tensor.name], moment.updates[tensor.name])
-            shares[f"first_share/{self.label(tensor)}"] += part
+            shares[f"first_share/{self.label(tensor)}"] += self.gain * part
         nothing = torch.full_like(losses, torch.nan)
         return {n: torch.where(losses > 0, s / losses, nothing) for n, s in shares.items()}
 

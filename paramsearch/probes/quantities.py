@@ -127,11 +127,12 @@ def _grown(name: str, slope: Array, slopes: Mapping[str, Array]) -> Array:
     return np.where(slope > -WORST_SLOPE, np.maximum(slope, first), slope)
 
 
-def update_probes(label: Label = label_of) -> list[Probe]:
+def update_probes(label: Label = label_of, gain: float = 1.0) -> list[Probe]:
     """Give the probes that measure all quantities.
 
     Args:
         label: Gives the label of a tensor.
+        gain: How much larger an update becomes under a gradient that stays; no slope depends on it.
     """
-    shares: list[Probe] = [UpdateShare(label), FirstShare(label)]
+    shares: list[Probe] = [UpdateShare(label), FirstShare(label, gain)]
     return [*shares, Features(label, ends_branch), AttentionLogits()]

@@ -1,4 +1,7 @@
-"""How an optimizer's update answers to a change of scale: the table, and classes measured."""
+"""How an optimizer's update answers to a change of scale, and to a gradient that stays.
+
+Shipped optimizers are rows of tables, classes are measured.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from paramsearch.errors import ParamsearchError
-from paramsearch.rules.homogeneity import Trial, measured_degrees, measured_shift
+from paramsearch.rules.homogeneity import Trial, measured_degrees, measured_gain, measured_shift
 from paramsearch.rules.torch_class import construct, load_class, step_once, takes, unknown_optimizer
 
 Decay = Literal["coupled", "decoupled", "independent"]
@@ -127,6 +130,33 @@ def _measured(name: str) -> Degrees:
             )
     eps = takes(found, "eps") and measured_shift(run, (k, j), "eps", {"eps": 1}) is not None
     return Degrees(k, j, decay, eps)
+
+
+GAINS: Mapping[str, float] = {
+    "sgd": 10.0,
+    "sgd-nesterov": 10 / 1.9,
+    "gi-adam": ((1 - 0.999**100) / (1 - 0.999)) ** 0.5,
+}
+"""Optimizer -> how much larger its hundredth update is than the first if the gradient stays:
+with momentum ``1 / (1 - 0.9)``, of which Nesterov's form makes 1.9 at once; GI-Adam warms up by
+itself; 1 for all others of the table."""
+
+
+@cache
+def gain(name: str) -> float:
+    """Give how much larger the hundredth update is, under a gradient that stays, than the first.
+
+    Args:
+        name: A row of the table, or ``module:Class``.
+
+    Raises:
+        ParamsearchError: A class that cannot make a step from gradients alone.
+
+    Example:
+        >>> gain("sgd"), gain("adamw"), gain("torch.optim:RMSprop")
+        (10.0, 1.0, 1.0)
+    """
+    return measured_gain(partial(_updates, name)) if ":" in name else GAINS.get(name, 1.0)
 
 
 def _updates(name: str, trial: Trial) -> Tensor:

@@ -13,6 +13,9 @@ from paramsearch.errors import ParamsearchError
 STEPS, SETTLED = 20, 10
 """Updates of a trial, and those at its start that do not count: RAdam's first ones are SGD's."""
 
+LASTING = 100
+"""Updates after which momentum has built up: 1 - 0.9^100 is 1 to 3e-5."""
+
 _SCALE = 4.0
 _SMALL = 1e-2
 
@@ -142,3 +145,18 @@ def _close(values: Tensor, wanted: Tensor) -> bool:
 
 def _norm(values: Tensor) -> float:
     return values.square().sum().sqrt().item()
+
+
+def measured_gain(run: Run) -> float:
+    """Measure how much larger updates become, under a gradient that stays, than the first one.
+
+    Args:
+        run: The optimizer; called once.
+
+    Returns:
+        The size of the hundredth over that of the first, 1 at least.
+    """
+    one = trial()
+    updates = run(replace(one, grads=one.grads[:1].expand(LASTING, -1, -1))).flatten(1)
+    first, last = (float(updates[k].square().sum().sqrt()) for k in (0, -1))
+    return max(1.0, last / first) if first > 0 else 1.0
