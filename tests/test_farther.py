@@ -9,6 +9,7 @@ from test_longer import longer
 
 from paramsearch.discovery.answers.choice import choose
 from paramsearch.discovery.answers.farther import USUAL, contenders, farther, likely, prospect
+from paramsearch.discovery.answers.front import front
 from paramsearch.discovery.answers.later import after
 from paramsearch.discovery.answers.valleys import OCTAVES, WORST, Valleys, train_valleys
 from paramsearch.discovery.curves import lr_losses
@@ -178,6 +179,24 @@ def test_the_lowest_loss_at_the_target_is_recommended(far, middle, mup, name, ri
     told = choice.to_json()["foretold"]
     losses = [each["foretold"]["mean"] for each in told]
     assert len(told) == 3 and losses == sorted(losses) and told[0]["name"] == name
+
+
+def test_a_rule_that_is_not_known_to_hold_says_so():
+    wide = (0.15, -0.15, 0.15, -0.15)
+    names = {"mup": -0.1, "middle": -0.11, "far": -0.12}
+    losses = {"mup": 0.0, "middle": -0.1, "far": -0.2}
+    found = front_of(**{n: evaluation(losses[n], s, noise=wide) for n, s in names.items()})
+    mup = next(e for e in (*found.members, *found.others) if e.name == "mup")
+    choice = choose(front((*found.members, *found.others), mup))
+    curves = {"far": valley(1.25), "middle": valley(), "mup": valley(1.25)}
+
+    def train(rules):
+        some = (*choice.rivals, mup)
+        named = {k: next(e.name for e in some if e.rule == rule) for k, rule in rules.items()}
+        return Valleys(4.0, valley(), {key: curves[name] for key, name in named.items()})
+
+    reason = farther(choice, train).reason
+    assert "before 256, in which it cannot be told from the limit end." in reason
 
 
 @pytest.mark.parametrize("prefer", ["limit", "loss"])

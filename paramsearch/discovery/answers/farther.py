@@ -221,6 +221,8 @@ def _said(choice: Choice, best: Prospect, prospects: Sequence[Prospect]) -> str:
         return said
     over = best.entry.against(limit.entry).percent()
     fate = fate_of(best.entry, choice.target_ratio)
+    if not best.entry.limit.holds_at(choice.target_ratio):
+        fate += ", in which it cannot be told from the limit end"
     return f"{said} Over the search its loss is {over} than that of the limit end, and {fate}."
 
 
