@@ -86,7 +86,7 @@ def test_where_all_freeze_loss_decides_between_what_cannot_be_told_apart(slope, 
     wide = (0.15, -0.15, 0.15, -0.15)
     choice = choose(front_of(a=(0.0, -0.5), b=evaluation(-0.5, slope, noise=wide)))
     assert choice.recommended.name == name
-    assert ("which it cannot be told in limit behaviour" in choice.reason) == (name == "b")
+    assert ("in which it cannot be told from the limit end" in choice.reason) == (name == "b")
 
 
 @pytest.mark.parametrize(("slope", "name"), [(0.34, "b"), (0.5, "a")])

@@ -267,10 +267,11 @@ CHOSEN = [  # F of the solution, of the joint rule and of the rounded one; which
 @pytest.mark.parametrize(("wrong", "which", "confirmed"), CHOSEN)
 def test_what_is_measured_of_simple_rules_decides(wrong, which, confirmed):
     offered = [(-1.5, 0.5), (-1.0, 0.5)]
-    assert chosen(offered, np.array(wrong), [variable()] * 2) == (offered[which], confirmed)
+    squares = np.array(wrong)[:, None]
+    assert chosen(offered, squares, [variable()] * 2) == (offered[which], confirmed)
 
 
 def test_halves_go_before_quarters_and_either_is_rounded_by_itself():
     assert rounded((-1.22, 0.3, 5.0), [variable()] * 3) == (-1.0, 0.5, variable().high)
     offered = [(-0.75, 0.5), (-1.0, 0.5)]
-    assert chosen(offered, np.array([1.0, 2.0, 9.0]), [variable()] * 2) == (offered[1], True)
+    assert chosen(offered, np.array([[1.0], [2.0], [9.0]]), [variable()] * 2) == (offered[1], True)

@@ -139,14 +139,6 @@ def _power(before: Tensor, after: Tensor, what: str) -> float:
     return int(power) if power.is_integer() else power
 
 
-def _close(values: Tensor, wanted: Tensor) -> bool:
-    return _norm(values - wanted) <= _SMALL * _norm(wanted)
-
-
-def _norm(values: Tensor) -> float:
-    return values.square().sum().sqrt().item()
-
-
 def measured_gain(run: Run) -> float:
     """Measure how much larger updates become, under a gradient that stays, than the first one.
 
@@ -157,6 +149,14 @@ def measured_gain(run: Run) -> float:
         The size of the hundredth over that of the first, 1 at least.
     """
     one = trial()
-    updates = run(replace(one, grads=one.grads[:1].expand(LASTING, -1, -1))).flatten(1)
-    first, last = (float(updates[k].square().sum().sqrt()) for k in (0, -1))
+    updates = run(replace(one, grads=one.grads[:1].expand(LASTING, -1, -1)))
+    first, last = _norm(updates[0]), _norm(updates[-1])
     return max(1.0, last / first) if first > 0 else 1.0
+
+
+def _close(values: Tensor, wanted: Tensor) -> bool:
+    return _norm(values - wanted) <= _SMALL * _norm(wanted)
+
+
+def _norm(values: Tensor) -> float:
+    return values.square().sum().sqrt().item()

@@ -136,30 +136,23 @@ def _asked(found: Front, prefer: str, target: float) -> str:
 def _default(found: Front, best: Entry, target: float) -> str:
     """Say why this one, and what speaks against the ends that are not."""
     limit, loss = found.limit, found.loss
-    if not best.limit.holds_at(target):
-        if best == limit:
-            return f"{_none(target)}, so the limit end is recommended: {fate_of(best, target)}."
-        return (
-            f"Its loss is {best.against(limit).percent()} than that of the limit end, from which "
-            f"it cannot be told in limit behaviour: {fate_of(best, target)}."
-        )
+    if best == limit and not best.limit.holds_at(target):
+        none = f"No rule with a lower loss holds up to ratio {target:g}, nor does the limit end"
+        return f"{none}, so the limit end is recommended: {fate_of(best, target)}."
     if limit == loss == best:
         return f"One rule is both ends: {_one(found)}"
     gain = best.against(limit).percent()
     if best == loss:
         return (
             f"Its loss is {gain} than that of {_name(limit, 'the limit end')}, and "
-            f"{fate_of(best, target)}."
+            f"{lasting_fate(best, target)}."
         )
     lower = f"{_name(loss, 'the loss end')} has a loss {loss.against(limit).percent()}"
     against = f"{lower} than the limit end's, but {fate_of(loss, target)}."
     if best == limit:
         return f"Its features keep learning; {against}"
-    return f"Its loss is {gain} than that of the limit end, and {fate_of(best, target)}; {against}"
-
-
-def _none(target: float) -> str:
-    return f"No rule with a lower loss holds up to ratio {target:g}, nor does the limit end"
+    fate = lasting_fate(best, target)
+    return f"Its loss is {gain} than that of the limit end, and {fate}; {against}"
 
 
 def _one(found: Front) -> str:
@@ -179,6 +172,13 @@ def fate_of(entry: Entry, target: float) -> str:
     if limit.holds_at(target):
         return f"{change}, which holds up to ratio {target:g}"
     return f"{change} and may {limit.ends_by} by ratio {limit.holds_to:.0f}, before {target:g}"
+
+
+def lasting_fate(entry: Entry, target: float) -> str:
+    """Say the same of a rule that lasts, whether it holds or passes for one that may."""
+    fate = fate_of(entry, target)
+    told = ", in which it cannot be told from the limit end"
+    return fate if entry.limit.holds_at(target) else fate + told
 
 
 def _name(entry: Entry, otherwise: str) -> str:

@@ -25,7 +25,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from paramsearch.discovery.answers.choice import RIVALS, Choice, fate_of
+from paramsearch.discovery.answers.choice import RIVALS, Choice, lasting_fate
 from paramsearch.discovery.answers.front import Entry
 from paramsearch.discovery.answers.valleys import Valleys
 from paramsearch.discovery.paired import SURE, Gap, gap, mean_of
@@ -220,9 +220,7 @@ def _said(choice: Choice, best: Prospect, prospects: Sequence[Prospect]) -> str:
     if best.entry == limit.entry:
         return said
     over = best.entry.against(limit.entry).percent()
-    fate = fate_of(best.entry, choice.target_ratio)
-    if not best.entry.limit.holds_at(choice.target_ratio):
-        fate += ", in which it cannot be told from the limit end"
+    fate = lasting_fate(best.entry, choice.target_ratio)
     return f"{said} Over the search its loss is {over} than that of the limit end, and {fate}."
 
 

@@ -9,7 +9,7 @@ foretold to be clearly higher.
 
 from dataclasses import replace
 
-from paramsearch.discovery.answers.choice import Choice, fate_of
+from paramsearch.discovery.answers.choice import Choice, lasting_fate
 from paramsearch.discovery.answers.front import Entry
 from paramsearch.discovery.answers.longer import LIMIT, START, Longer
 from paramsearch.discovery.paired import LOSS_FLOOR, Gap, gap
@@ -17,7 +17,6 @@ from paramsearch.rules.rule import Rule
 
 _LOSS, _FIRST = "loss", "recommended"
 _NOW = {
-    "lower": "is less good",
     "tied": "is not clearly better any more",
     "higher": "is not better any more",
 }
@@ -95,7 +94,7 @@ def _as_good(against: Gap) -> bool:
 def _replaced(choice: Choice, now: Entry, told: str, before: Gap, why: str) -> Choice:
     """Recommend another rule in place of what was."""
     said = f"{told} that rule {_NOW[before.word()]}, {before.percent()}, so {why}"
-    fate = "" if now == choice.front.limit else f": {fate_of(now, choice.target_ratio)}"
+    fate = "" if now == choice.front.limit else f": {lasting_fate(now, choice.target_ratio)}"
     reason = f"Over the search another came first: {choice.reason[0].lower()}{choice.reason[1:]}"
     return replace(choice, recommended=now, reason=f"{reason} {said}{fate}.")
 

@@ -81,13 +81,14 @@ def rounded(values: Values, variables: Sequence[Variable]) -> Values:
 
 
 def chosen(
-    offered: Sequence[Values], wrong: Array, variables: Sequence[Variable]
+    offered: Sequence[Values], squares: Array, variables: Sequence[Variable]
 ) -> tuple[Values, bool]:
     """Choose among simple rules by what was measured of them on seeds that offered none.
 
     Args:
         offered: Exponents of each.
-        wrong: F of the solution and of each of them, (1 + offered,); inf where it did not train.
+        squares: Of the slopes of the solution and of each of them in units of their spread, which
+            F is the sum of, (1 + offered, slopes); inf where it did not train.
         variables: The free exponents.
 
     Returns:
@@ -95,7 +96,8 @@ def chosen(
         coarsest lattice with the smallest F, reluctance counted, and True; the first and False if
         none does.
     """
-    allowed = wrong[0] + rise_by_chance(len(variables))
+    wrong = squares.sum(axis=1)
+    allowed = wrong[0] + rise_by_chance(squares.shape[1])
     start = np.array([variable.start for variable in variables])
     fitting = [
         k for k in range(len(offered)) if wrong[1 + k] <= allowed and np.isfinite(wrong[1 + k])

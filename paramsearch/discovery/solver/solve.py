@@ -157,9 +157,9 @@ def solve_axis(
     offered = [joint] if joint == single else [joint, single]
     fresh = replace(how, seeds=tuple(seed + FRESH for seed in seeds))
     readings = prober.read([bend.values, *offered], fresh)
-    wrong = np.square(counted(readings.slopes(), readings.one_sided) / found.model.sigma)
-    wrong = np.where(readings.trained(), wrong.sum(axis=1), np.inf)
-    simple, confirmed = chosen(offered, wrong, variables)
+    squares = np.square(counted(readings.slopes(), readings.one_sided) / found.model.sigma)
+    squares[~readings.trained()] = np.inf
+    simple, confirmed = chosen(offered, squares, variables)
     return Solution(setting.axis, base, variables, first, bend, found, simple, confirmed)
 
 
