@@ -8,7 +8,14 @@ from paramsearch.discovery.progress import Watch
 from paramsearch.discovery.setting import Setting
 from paramsearch.discovery.solver.base_rate import BaseRate, with_steps
 from paramsearch.discovery.solver.certainty import certainty
-from paramsearch.discovery.solver.gauss_newton import NEAR, approach, bend, gauss_newton
+from paramsearch.discovery.solver.gauss_newton import (
+    NEAR,
+    Along,
+    approach,
+    bend,
+    descend,
+    gauss_newton,
+)
 from paramsearch.discovery.solver.least_squares import step
 from paramsearch.discovery.solver.linear_model import LinearModel
 from paramsearch.discovery.solver.prober import Prober, Probing
@@ -71,8 +78,8 @@ def beside(size):
 
 
 def solved(fake, variables, told=lambda wrong: None):
-    start = approach(fake, variables, tuple(v.start for v in variables), told)
-    return gauss_newton(fake, variables, start, told)
+    near = approach(fake, variables, tuple(v.start for v in variables), told)
+    return gauss_newton(fake, variables, descend(fake, variables, near, told), told)
 
 
 @pytest.mark.parametrize(("formula", "error"), [(linear, 1e-5), (bent, 0.01), (separable, 1e-5)])
@@ -102,7 +109,20 @@ def test_where_a_long_step_leads_nowhere_a_shorter_one_is_made():
 def test_an_approach_comes_near_with_one_jacobian():
     fake = Fake(bent)
     found = approach(fake, [variable()] * 4, (0.0,) * 4, lambda wrong: None)
-    assert np.abs(found - ANSWER).max() < 0.1 and fake.calls.count(5) == 1
+    assert np.abs(found.values - ANSWER).max() < 0.1 and fake.calls.count(5) == 1
+
+
+def test_a_descent_measures_no_jacobian_and_comes_nearer():
+    rough = approach(Fake(lambda x: linear(x) + 0.3), [variable()] * 4, (0.0,) * 4, lambda w: None)
+    fake = Fake(bent)
+    found = descend(fake, [variable()] * 4, rough, lambda wrong: None)
+    before, after = (np.square(bent(np.array(x))).sum() for x in (rough.values, found))
+    assert set(fake.calls) == {1} and after < 0.1 * before
+
+
+def test_a_descent_that_gains_nothing_stays():
+    at = Along(beside(1.0), Fake(linear)([beside(1.0)]), -MIXING)  # points the wrong way
+    assert descend(Fake(linear), [variable()] * 4, at, lambda wrong: None) == at.values
 
 
 def test_rounds_are_told_with_what_is_still_wrong():

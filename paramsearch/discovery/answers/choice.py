@@ -32,6 +32,8 @@ class Choice:
             where the user preferred an end.
         foretold: What learning-rate curves foretell of the rules that last, as plain data, the
             lowest loss promised at the target first; empty where they were not asked.
+        alike: Of the rivals, those of which they promise the same, within half a per cent, as of
+            the recommended rule.
         ahead: Whether they foretell that the limit end has a higher loss there, beyond two standard
             errors, and that its best learning rate moves.
     """
@@ -43,6 +45,7 @@ class Choice:
     reason: str
     rivals: tuple[Entry, ...] = ()
     foretold: tuple[dict[str, Any], ...] = ()
+    alike: tuple[Entry, ...] = ()
     ahead: bool = False
 
     def to_json(self) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from typing import Any
 from paramsearch.discovery.answers.choice import RIVALS, Choice, lasting_fate
 from paramsearch.discovery.answers.front import Entry
 from paramsearch.discovery.answers.valleys import Valleys
-from paramsearch.discovery.paired import SURE, Gap, gap, mean_of
+from paramsearch.discovery.paired import LOSS_FLOOR, SURE, Gap, gap, mean_of
 from paramsearch.rules.rule import Rule
 
 USUAL = 0.07
@@ -180,13 +180,14 @@ def foreseen(choice: Choice, prospects: Sequence[Prospect]) -> Choice:
 
     Returns:
         The choice. After longer runs those of the others may still come first that promise a lower
-        loss than the limit end, in that order; or the limit end, unless it is foretold to be higher
-        beyond two standard errors.
+        loss than the limit end, in that order but for those that promise the same; or the limit
+        end, unless it is foretold to be higher beyond two standard errors.
     """
     limit = prospects[-1]
     ranked = sorted(prospects, key=lambda each: (each.promised, each.entry.loss.mean))
     best, *others = ranked
     rivals = [each.entry for each in others if each.promised < limit.promised]
+    alike = [each.entry for each in others if each.promised <= best.promised + LOSS_FLOOR]
     reason = _said(choice, best, prospects)
     return replace(
         choice,
@@ -194,6 +195,7 @@ def foreseen(choice: Choice, prospects: Sequence[Prospect]) -> Choice:
         reason=reason,
         rivals=tuple(rivals[:RIVALS]),
         foretold=tuple(each.to_json() for each in ranked),
+        alike=tuple(alike),
         ahead=best.against(limit).word() == "lower" and limit.moves,
     )
 

@@ -3,8 +3,9 @@
 Of the rules that promise a lower loss at the target than the limit end, the first is recommended
 that is not higher over the longer runs by more than a standard error or half a per cent, or was
 clearly higher over the search, too: what wins over few steps may lose over many, but that one is
-there for what it promises. If there is none, it is the first all the same where the limit end is
-foretold to be clearly higher.
+there for what it promises. Of rules that promise the same, within half a per cent, it is the one
+with the lowest loss over the longer runs, where that is known to be lower. If there is none, it is
+the first all the same where the limit end is foretold to be clearly higher.
 """
 
 from dataclasses import replace
@@ -23,6 +24,7 @@ _NOW = {
 _STILL = "it still has the lower loss, {}."
 _ALIKE = "it is as good, {}."
 _KNOWN = "its loss is {} than the limit end's, as it was higher over the search, too."
+_ALSO = " another that promises as much, to half a per cent, is {} than it and comes first"
 _LIMIT = "the limit end is recommended in its place"
 _OTHER = "another is recommended in its place, {} than the limit end"
 
@@ -75,6 +77,12 @@ def _among(choice: Choice, longer: Longer, told: str) -> Choice:
     known = [n for n, e in rules.items() if gap(e.last, limit.last).word() == "higher"]
     held = [n for n, against in gaps.items() if _as_good(against) or n in known]
     first = next(iter(held), None)
+    alike = [n for n in held if n == _FIRST or rules[n] in choice.alike]
+    if first in alike:
+        best = min(alike, key=lambda name: gaps[name].mean)
+        ahead = longer.against(best, first)
+        if ahead.word() == "lower":
+            return _replaced(choice, rules[best], told + _ALSO.format(ahead.percent()))
     if first == _FIRST:
         kept = _STILL if before.mean < 0 else _ALIKE if _as_good(before) else _KNOWN
         return replace(choice, reason=f"{choice.reason} {told} {kept.format(before.percent())}")
@@ -82,18 +90,18 @@ def _among(choice: Choice, longer: Longer, told: str) -> Choice:
         higher = f"its loss at the largest scale is {before.percent()} than the limit end's"
         said = f"{told} {higher}, whose curves foretell worse at the target."
         return replace(choice, reason=f"{choice.reason} {said}")
+    lost = f"{told} that rule {_NOW[before.word()]}, {before.percent()}, so "
     if first is None:
-        return _replaced(choice, limit, told, before, _LIMIT)
-    return _replaced(choice, rules[first], told, before, _OTHER.format(gaps[first].percent()))
+        return _replaced(choice, limit, lost + _LIMIT)
+    return _replaced(choice, rules[first], lost + _OTHER.format(gaps[first].percent()))
 
 
 def _as_good(against: Gap) -> bool:
     return against.mean <= max(against.error, LOSS_FLOOR)
 
 
-def _replaced(choice: Choice, now: Entry, told: str, before: Gap, why: str) -> Choice:
+def _replaced(choice: Choice, now: Entry, said: str) -> Choice:
     """Recommend another rule in place of what was."""
-    said = f"{told} that rule {_NOW[before.word()]}, {before.percent()}, so {why}"
     fate = "" if now == choice.front.limit else f": {lasting_fate(now, choice.target_ratio)}"
     reason = f"Over the search another came first: {choice.reason[0].lower()}{choice.reason[1:]}"
     return replace(choice, recommended=now, reason=f"{reason} {said}{fate}.")

@@ -53,12 +53,16 @@ class Longer:
         """Name the rule that all others are compared with."""
         return LIMIT if LIMIT in self.losses else START
 
-    def against(self, name: str) -> Gap:
-        """Give the paired difference of log losses from those of the rule that is compared with.
+    def against(self, name: str, other: str | None = None) -> Gap:
+        """Give the paired difference of log losses from those of another rule.
 
         A run that diverged counts as a log loss of 4 over the reference.
+
+        Args:
+            name: The rule.
+            other: By default the one that all are compared with.
         """
-        return gap(self._logs(name), self._logs(self.compared))
+        return gap(self._logs(name), self._logs(other or self.compared))
 
     def _logs(self, name: str) -> list[float]:
         losses = np.array(self.losses[name])

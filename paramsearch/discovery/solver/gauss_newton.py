@@ -46,9 +46,6 @@ ROUNDS = 4
 JACOBIANS = 3
 """Jacobians at most that are followed by steps."""
 
-APPROACHES = 2
-"""Jacobians at most of the approach."""
-
 CLOSE = 0.1
 """Squared slopes at which the approach is done."""
 
@@ -93,6 +90,31 @@ class Bend:
         return self.here.slopes(scales, seeds)[0], ((moved - there) / self.steps[:, None]).T
 
 
+@dataclass(frozen=True)
+class Along:
+    """Where an iteration stands.
+
+    Attributes:
+        values: The exponents x.
+        here: Readings at x, of one rule.
+        jacobian: Of the slopes, (quantities, variables), as Broyden's updates leave it.
+    """
+
+    values: Values
+    here: Readings
+    jacobian: Array
+
+    @property
+    def slopes(self) -> Array:
+        """The slopes at x, (quantities,)."""
+        return self.here.slopes()[0]
+
+    @property
+    def wrong(self) -> float:
+        """What is wrong with them, ``|r|^2``."""
+        return size(self.slopes, self.here.one_sided)
+
+
 def bend(measure: Measure, variables: Sequence[Variable], values: Values) -> Bend:
     """Measure slopes and Jacobian at one point, as one population per scale.
 
@@ -112,7 +134,7 @@ def bend(measure: Measure, variables: Sequence[Variable], values: Values) -> Ben
     return Bend(values, here, rest, here, steps)
 
 
-def approach(measure: Measure, variables: Sequence[Variable], start: Values, told: Told) -> Values:
+def approach(measure: Measure, variables: Sequence[Variable], start: Values, told: Told) -> Along:
     """Come near the exponents at which the slopes are smallest, with one measured Jacobian or two.
 
     Args:
@@ -122,14 +144,33 @@ def approach(measure: Measure, variables: Sequence[Variable], start: Values, tol
         told: Hears after each round ``|r|^2``.
 
     Returns:
+        The best exponents seen, and what is known of the Jacobian there.
+    """
+    at = bend(measure, variables, start)
+    found = _descent(_measured(at), measure, variables, told, DAMPINGS, SHARE)
+    if found.wrong >= CLOSE:
+        at = bend(measure, variables, found.values)
+        found = _descent(_measured(at), measure, variables, told, DAMPINGS, SHARE)
+    return found
+
+
+def descend(measure: Measure, variables: Sequence[Variable], found: Along, told: Told) -> Values:
+    """Go on from an approach with the Jacobian it has left, measuring rules well now.
+
+    A Jacobian takes one rule per exponent, a step takes one: the next Jacobian is measured where
+    the slopes are small already.
+
+    Args:
+        measure: Reads rules as for ``gauss_newton``.
+        variables: The free exponents.
+        found: What the approach came to.
+        told: Hears after each round ``|r|^2``.
+
+    Returns:
         The best exponents seen.
     """
-    for _ in range(APPROACHES):
-        at = bend(measure, variables, start)
-        start, here = _descent(at, measure, variables, told, DAMPINGS, SHARE)
-        if size(here.slopes()[0], here.one_sided) < CLOSE:
-            break
-    return start
+    here = replace(found, here=measure([found.values]))
+    return _descent(here, measure, variables, told, DAMPINGS[:1], SHARE).values
 
 
 def gauss_newton(
@@ -154,43 +195,48 @@ def gauss_newton(
     """
     for _ in range(JACOBIANS):
         at = bend(measure, variables, start)
-        start, here = _descent(at, measure, variables, told, DAMPINGS[:1], 0.0)
-        if start == at.values and size(here.slopes()[0], here.one_sided) > CLOSE:
-            start, here = _descent(at, measure, variables, told, DAMPINGS[1:], 0.0)
-        if np.linalg.norm(here.slopes() - at.here.slopes()) <= NEAR:
-            return replace(at, values=start, here=here)
+        found = _descent(_measured(at), measure, variables, told, DAMPINGS[:1], 0.0)
+        if found.values == at.values and found.wrong > CLOSE:
+            found = _descent(found, measure, variables, told, DAMPINGS[1:], 0.0)
+        start = found.values
+        if np.linalg.norm(found.slopes - at.here.slopes()[0]) <= NEAR:
+            return replace(at, values=start, here=found.here)
     return bend(measure, variables, start)
 
 
+def _measured(at: Bend) -> Along:
+    """Stand where a Jacobian was measured."""
+    return Along(at.values, at.here, at.linear()[1])
+
+
 def _descent(
-    at: Bend,
+    at: Along,
     measure: Measure,
     variables: Sequence[Variable],
     told: Told,
     dampings: Sequence[float],
     share: float,
-) -> tuple[Values, Readings]:
+) -> Along:
     """Make steps with a Jacobian that follows Broyden, until one gains too little."""
-    slopes, jacobian = at.linear()
-    values, here, one_sided = at.values, at.here, at.here.one_sided
+    one_sided = at.here.one_sided
     for _ in range(ROUNDS):
-        reach = _reach(values, variables)
-        moves = [step(slopes, jacobian, one_sided, d, bounds=reach) for d in dampings]
-        readings = measure([_values(np.array(values) + move) for move in moves])
+        reach = _reach(at.values, variables)
+        moves = [step(at.slopes, at.jacobian, one_sided, d, bounds=reach) for d in dampings]
+        tried = [_values(np.array(at.values) + move) for move in moves]
+        readings = measure(tried)
         found = readings.slopes()
         best = min(range(len(moves)), key=lambda k: size(found[k], one_sided))
-        wrong = size(slopes, one_sided)
-        gain = wrong - size(found[best], one_sided)
-        told(size(found[best] if gain > 0 else slopes, one_sided))
+        gain = at.wrong - size(found[best], one_sided)
+        told(min(at.wrong, size(found[best], one_sided)))
         if gain <= 0:
             break
-        move, change = moves[best], found[best] - slopes
-        values, slopes = _values(np.array(values) + move), found[best]
-        here = readings.rule(best)
-        jacobian = jacobian + np.outer(change - jacobian @ move, move) / (move @ move)
-        if gain < max(GAIN, share * wrong):
+        enough = max(GAIN, share * at.wrong)
+        move, change = moves[best], found[best] - at.slopes
+        jacobian = at.jacobian + np.outer(change - at.jacobian @ move, move) / (move @ move)
+        at = Along(tried[best], readings.rule(best), jacobian)
+        if gain < enough:
             break
-    return values, here
+    return at
 
 
 def _reach(values: Values, variables: Sequence[Variable]) -> tuple[Array, Array]:

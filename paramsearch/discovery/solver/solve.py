@@ -10,7 +10,7 @@ from paramsearch.discovery.progress import Watch
 from paramsearch.discovery.setting import Setting
 from paramsearch.discovery.solver.base_rate import BaseRate, with_steps
 from paramsearch.discovery.solver.certainty import Certainty, certainty
-from paramsearch.discovery.solver.gauss_newton import Bend, Values, approach, gauss_newton
+from paramsearch.discovery.solver.gauss_newton import Bend, Values, approach, descend, gauss_newton
 from paramsearch.discovery.solver.prober import Prober, Probing
 from paramsearch.discovery.solver.readings import Readings, counted
 from paramsearch.discovery.solver.refine import ROUNDS, refined
@@ -142,8 +142,10 @@ def solve_axis(
     def heard(wrong: float) -> None:
         told(next(rounds), wrong)
 
-    for near in [calm.nearest] * (calm.lr < how.lr) + [how.nearest]:
-        start = approach(measure(near), variables, start, heard)
+    if calm.lr < how.lr:
+        start = approach(measure(calm.nearest), variables, start, heard).values
+    near = approach(measure(how.nearest), variables, start, heard)
+    start = descend(measure(how), variables, near, heard)
     bend = gauss_newton(measure(how), variables, start, heard)
 
     def again(values: Values, more: Sequence[int]) -> Readings:
