@@ -128,12 +128,8 @@ class Limit:
         """Octaves until a feature change has fallen to KEPT, grown to GROWN, a step overshoots."""
         if self.diverged:  # at a scale of the search; slopes mean nothing
             return {"diverge": 0.0}
-        falls, grows = max(-self.slowest.low, 0.0), max(self.fastest.high, 0.0)
-        return {
-            "freeze to a quarter": -math.log2(KEPT) / falls if falls else math.inf,
-            "grow twofold": math.log2(GROWN) / grows if grows else math.inf,
-            "overshoot": self.first.octaves if self.first is not None else math.inf,
-        }
+        overshoots = self.first.octaves if self.first is not None else math.inf
+        return {**_ends(self.slowest.low, self.fastest.high), "overshoot": overshoots}
 
     def holds_at(self, ratio: float) -> bool:
         """Say whether nothing ends it on the way to a ratio."""
@@ -162,9 +158,7 @@ class Limit:
 
     def _known_to_end(self, ratio: float) -> bool:
         """Say whether features freeze or grow by then with slopes to the good side, too."""
-        octaves = math.log2(ratio)
-        falls, grows = -self.slowest.high * octaves, self.fastest.low * octaves
-        return falls > -math.log2(KEPT) or grows > math.log2(GROWN)
+        return min(_ends(self.slowest.high, self.fastest.low).values()) < math.log2(ratio)
 
     @property
     def sentence(self) -> str:
@@ -243,6 +237,14 @@ def limit_of(evaluation: Evaluation) -> Limit:
         diverged=not finite,
         first=overshoot(curves),
     )
+
+
+def _ends(slow: float, fast: float) -> dict[End, float]:
+    """Give the octaves until a change with the one slope is at KEPT, with the other at GROWN."""
+    return {
+        "freeze to a quarter": math.log2(KEPT) / slow if slow < 0 else math.inf,
+        "grow twofold": math.log2(GROWN) / fast if fast > 0 else math.inf,
+    }
 
 
 def _slopes(names: dict[str, Any]) -> list[str]:
