@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 from command_programs import LIKE_ENGINE, PYTHON, WORDS, enter, failing, setting
+from lr_curves import lr_losses
 
-from paramsearch.discovery.curves import lr_losses
 from paramsearch.errors import ParamsearchError
 from paramsearch.rules.rule import Rule
 from paramsearch.train.command import Command

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 from command_programs import PYTHON, ROOT, SPACE, TINY, WORDS, enter, setting
+from lr_curves import lr_losses
 from typer.testing import CliRunner
 
 import paramsearch
 from paramsearch.cli.main import app
 from paramsearch.discovery import evaluate as evaluating
-from paramsearch.discovery.curves import lr_losses
 from paramsearch.discovery.evaluate import Evaluator
 from paramsearch.jobs import search as search_job
 from paramsearch.rules.rule import Rule

@@ -9,9 +9,10 @@ import sys
 import numpy as np
 import pytest
 import torch
+from lr_curves import lr_losses
 
 from paramsearch.discovery.base_curve import BASE_SEEDS
-from paramsearch.discovery.curves import lr_losses, recipe
+from paramsearch.discovery.curves import recipe
 from paramsearch.discovery.evaluate import Evaluator
 from paramsearch.discovery.evaluation import Evaluation
 from paramsearch.discovery.setting import Setting

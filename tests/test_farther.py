@@ -4,17 +4,14 @@ import math
 
 import pytest
 from fake_limits import evaluation, front_of
-from test_evaluate import tiny
 from test_longer import longer
 
 from paramsearch.discovery.answers.choice import choose
 from paramsearch.discovery.answers.farther import USUAL, contenders, farther, likely, prospect
 from paramsearch.discovery.answers.front import front
 from paramsearch.discovery.answers.later import after
-from paramsearch.discovery.answers.valleys import OCTAVES, WORST, Valleys, train_valleys
-from paramsearch.discovery.curves import lr_losses
+from paramsearch.discovery.answers.valleys import OCTAVES, WORST, Valleys
 from paramsearch.discovery.paired import Gap, mean_of
-from paramsearch.rules.rule import Rule
 
 BEND = 0.02
 SEEDS = (0.0, 0.01, -0.02)  # log loss of each over the others
@@ -235,19 +232,6 @@ def test_longer_runs_choose_among_rules_that_promise_the_same(middle, name):
     choice = after(first, longer(loss=0.9, recommended=0.9, **{"rival 1": middle}))
     said = "another that promises as much, to half a per cent, is 11.1% ± 0.0% lower than it"
     assert choice.recommended.name == name and (said in choice.reason) == (name == "middle")
-
-
-def test_curves_are_those_of_the_base_and_of_the_largest_scale():
-    setting = tiny()
-    rule = Rule.load("mup")
-    found = train_valleys(setting, {"mup": rule}, 2.0**-7, [5, 6])
-    lrs = [2.0 ** (x - 7) for x in OCTAVES]
-    largest = setting.objective.fidelity.ratios[-1]
-    exact = lr_losses(setting, setting.base_scale * largest, [rule], lrs, [5, 6])[0]
-    assert found.ratio == largest
-    assert found.rules["mup"] == tuple(map(tuple, exact.tolist()))
-    base = lr_losses(setting, setting.base_scale, [Rule.load("sp")], lrs, [5, 6])[0]
-    assert [list(row) for row in found.base] == [pytest.approx(row) for row in base.tolist()]
 
 
 def test_longer_runs_do_not_bring_back_what_is_known_to_end_badly():

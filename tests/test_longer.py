@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from fake_limits import front_of
+from lr_curves import lr_losses
 from test_evaluate import tiny
 
 from paramsearch.discovery.answers.choice import choose
 from paramsearch.discovery.answers.later import after, to_train
 from paramsearch.discovery.answers.longer import Longer, train_longer
 from paramsearch.discovery.answers.outlast import outlasting, told_later
-from paramsearch.discovery.curves import lr_losses
 from paramsearch.discovery.settings import SearchSettings
 from paramsearch.discovery.solver.base_rate import with_steps
 from paramsearch.rules.rule import Rule

@@ -11,6 +11,7 @@ from torch.func import functional_call, vmap
 from paramsearch.probes.capture import Capture
 from paramsearch.probes.features import Features
 from paramsearch.probes.first_share import FirstShare
+from paramsearch.probes.peak_share import PeakShare
 from paramsearch.probes.update_share import UpdateShare
 from paramsearch.tasks.catalog import load_task
 from paramsearch.tracing.arch import load_arch
@@ -77,6 +78,26 @@ def test_first_share_is_the_decrease_by_the_first_update_over_the_loss(arch, rec
         loss = plain.task.loss(plain.model(inputs.double()), targets).detach()
         shares = decreases(plain, 0, groups)
         assert_read(found, index, {f"first_share/{g}": s / loss for g, s in shares.items()})
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.optimizer)
+def test_the_peak_share_is_the_largest_decrease_by_an_update_over_the_loss(recipe):
+    found, groups = measured(ARCHS[0], recipe, PeakShare())
+    for member, peak in zip(MEMBERS, found["peak_share"], strict=True):
+        plain, shares = Plain(ARCHS[0], "digits", 48, member, recipe), []
+        for number in range(recipe.steps):
+            inputs, targets = plain.task.batch(number)
+            loss = plain.task.loss(plain.model(inputs.double()), targets).detach()
+            shares.append(sum(decreases(plain, number, groups).values()) / loss)
+        torch.testing.assert_close(peak, max(shares), rtol=1e-8, atol=0)
+
+
+def test_steps_without_a_loss_are_no_peak():
+    probe, ones = PeakShare(), torch.ones(4, 1)
+    memory = {"peak": torch.zeros(4)}
+    for losses in ([2.0, NAN, 0.0, INF], [4.0, 4.0, -1.0, 4.0]):
+        memory = probe.add(memory, torch.tensor(losses), {"w": ones}, {"w": -ones})
+    assert memory["peak"].tolist() == [0.5, 0.25, 0.0, 0.25]
 
 
 @pytest.mark.parametrize("arch", ARCHS, ids=lambda arch: arch.name)

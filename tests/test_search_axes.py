@@ -6,11 +6,12 @@ from functools import partial
 import numpy as np
 import pytest
 from fake_evaluator import without_training
+from lr_curves import lr_losses
 from test_evaluate import tiny
 
 from paramsearch.cli.report import redraw
 from paramsearch.cli.tables import search_line, search_table
-from paramsearch.discovery.curves import lr_losses, recipe
+from paramsearch.discovery.curves import recipe
 from paramsearch.discovery.setting import Setting
 from paramsearch.jobs.search import search
 from paramsearch.jobs.search_axes import joined

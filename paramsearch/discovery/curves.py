@@ -26,33 +26,6 @@ Point = tuple[int, float]
 """A point of a curve: the index of a rule, and a base learning rate."""
 
 
-def lr_losses(
-    setting: Setting,
-    scale: int,
-    rules: Sequence[Rule],
-    lrs: Sequence[float],
-    seeds: Sequence[int],
-    watch: Watch = Watch(),  # noqa: B008 - frozen
-) -> Array:
-    """Train every rule at every learning rate and seed, all on the same batches.
-
-    Args:
-        setting: Model, task, axis, optimizer and number of steps.
-        scale: Size along the axis.
-        rules: The rules.
-        lrs: Base learning rates.
-        seeds: Seeds of the initial parameters.
-        watch: Told about progress.
-
-    Returns:
-        Mean losses over the last quarter of the steps, inf where diverged, shape
-        (rules, lrs, seeds).
-    """
-    points = [(rule, lr) for rule in range(len(rules)) for lr in lrs]
-    losses = point_losses(setting, workload_at(setting, scale), rules, points, seeds, watch)
-    return losses.reshape(len(rules), len(lrs), len(seeds))
-
-
 def point_losses(
     setting: Setting,
     workload: Workload | Program,

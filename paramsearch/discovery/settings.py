@@ -27,7 +27,7 @@ GENERATION, FEW = 16, 8
 """Candidates that the sampler proposes at a time, and behind the solver, whose rule it seldom
 improves on."""
 
-RECORD = 10
+RECORD = 11
 """Version of what a run folder keeps of trials and longer runs; others cannot be continued."""
 
 _CALLED = {"record": "the version of paramsearch's records"}  # to a user

@@ -29,8 +29,9 @@ class UpdateShare(Probe):
         """Give a sum of 0 for every tensor."""
         return {name: torch.zeros_like(p.flatten(1)[:, 0]) for name, p in moment.params.items()}
 
-    def add(self, memory: Tensors, grads: Tensors, updates: Tensors) -> Tensors:
+    def add(self, memory: Tensors, losses: Tensor, grads: Tensors, updates: Tensors) -> Tensors:
         """Add this step's shares."""
+        del losses
         return {n: total + decrease(grads[n], updates[n]) for n, total in memory.items()}
 
     def result(self, memory: Tensors, moment: Moment) -> Tensors:

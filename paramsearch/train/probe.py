@@ -53,17 +53,18 @@ class Probe(ABC):
         del moment
         return {}
 
-    def add(self, memory: Tensors, grads: Tensors, updates: Tensors) -> Tensors:
+    def add(self, memory: Tensors, losses: Tensor, grads: Tensors, updates: Tensors) -> Tensors:
         """Give the memory after one more step; called at every step, possibly compiled.
 
         It must be made of tensor operations alone. May be left trivial.
 
         Args:
             memory: As it is; may be changed in place.
+            losses: Training losses before the step, (members,).
             grads: Gradients of the training loss, (members, *shape).
             updates: What the optimizer is about to add to the parameters.
         """
-        del grads, updates
+        del losses, grads, updates
         return memory
 
     def looks(self, step: int, steps: int) -> bool:
@@ -95,9 +96,9 @@ class AlwaysLooking(Probe):
         """Begin as the probe does."""
         return self.probe.start(moment)
 
-    def add(self, memory: Tensors, grads: Tensors, updates: Tensors) -> Tensors:
+    def add(self, memory: Tensors, losses: Tensor, grads: Tensors, updates: Tensors) -> Tensors:
         """Add as the probe does."""
-        return self.probe.add(memory, grads, updates)
+        return self.probe.add(memory, losses, grads, updates)
 
     def looks(self, step: int, steps: int) -> bool:
         """Look at every step."""

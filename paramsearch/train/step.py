@@ -139,14 +139,14 @@ class Step:
 
     def make(self, live: Live, change: Change) -> None:
         """Make the step: the members are changed in place."""
-        self._watch(live, change.grads, change.updates)
+        self._watch(live, change.losses, change.grads, change.updates)
         for name, update in change.updates.items():
             live.stack.params[name].add_(update)
         live.state = change.state
 
-    def _watch(self, live: Live, grads: Tensors, updates: Tensors) -> None:
+    def _watch(self, live: Live, losses: Tensor, grads: Tensors, updates: Tensors) -> None:
         live.memories = [
-            probe.add(memory, grads, updates)
+            probe.add(memory, losses, grads, updates)
             for probe, memory in zip(self.probes, live.memories, strict=True)
         ]
 
@@ -182,7 +182,7 @@ class Step:
         grads, losses = self._gradients(apart(params, groups), live.stack.multipliers, batch)
         hyper = self._hyper(live, factor)
         changes, state = self.optimizer.update(joined(grads, groups), live.state, params, hyper)
-        self._watch(live, grads, apart(changes, groups))
+        self._watch(live, losses, grads, apart(changes, groups))
         for name, change in changes.items():
             params[name].add_(change)
         live.state = state

@@ -3,27 +3,37 @@
 They are finely spaced: an optimum that moves by a quarter of an octave when the scale doubles has
 left the valley at 64 times the scale, and where plain gradient descent has its optimum half an
 octave from where it diverges, whole octaves do not show that.
+The runs at the base's best learning rate also tell the largest share of the loss that one of their
+updates would buy (``PeakShare``), of optimizers whose updates grow with the gradient: others cannot
+run away.
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import product
 from statistics import fmean
 from typing import Any
 
-from paramsearch.discovery.curves import lr_losses
+from paramsearch.discovery.curves import shaped, train_members, workload_at
 from paramsearch.discovery.progress import Watch
 from paramsearch.discovery.setting import Setting
+from paramsearch.probes.peak_share import PeakShare
+from paramsearch.rules.degrees import degrees
 from paramsearch.rules.neutral import neutral
 from paramsearch.rules.rule import Rule
 from paramsearch.score.collapse import WORST_LOG_LOSS
 from paramsearch.score.curve import interpolate, optimum
+from paramsearch.train.population import Member
 
 OCTAVES = tuple(k / 2 for k in range(-4, 5))
 """Where curves are measured, from the base's best learning rate."""
 
 WORST = WORST_LOG_LOSS + 1
 """Log loss, over the lowest at the base, of a run that diverged; others are cut off one below."""
+
+BASE = "base"
+"""Name of the base model among rules, under all of which it is the same."""
 
 Curve = tuple[tuple[float, ...], ...]
 """Losses, inf where diverged: of each learning rate, of each seed."""
@@ -37,11 +47,15 @@ class Valleys:
         ratio: Largest ratio of the search.
         base: Curve of the base model, which is the same under all rules.
         rules: Name -> curve at that ratio.
+        peaks: Name -> largest share of the loss that one update would buy there with the base's
+            best learning rate, of each seed; under ``BASE`` at the base. Empty where a program of
+            the user's trains, and where updates do not grow with the gradient.
     """
 
     ratio: float
     base: Curve
     rules: Mapping[str, Curve]
+    peaks: Mapping[str, tuple[float, ...]] = field(default_factory=dict[str, tuple[float, ...]])
 
     @property
     def seeds(self) -> range:
@@ -68,6 +82,24 @@ class Valleys:
         change = _lowest(self.rules[name], seeds) - _lowest(self.base, seeds)
         return change / math.log2(self.ratio)
 
+    def peak(self, name: str, ratio: float) -> float:
+        """Foretell at a ratio the largest share of the loss that one update would buy.
+
+        It is taken to go on by the power by which it grew, from the base to the largest ratio.
+
+        Args:
+            name: Of the rule.
+            ratio: The target.
+
+        Returns:
+            The geometric mean over seeds; 0 where peaks are not known.
+        """
+        if name not in self.peaks:
+            return 0.0
+        base, last = (fmean(map(_log2, self.peaks[each])) for each in (BASE, name))
+        on = math.log2(ratio / self.ratio) / math.log2(self.ratio)
+        return 2.0 ** (last + max(0.0, on) * (last - base))
+
     def foretold(self, name: str, drift: float, ratio: float) -> tuple[float, ...]:
         """Give every seed's log loss at a ratio with the learning rate of the base.
 
@@ -89,13 +121,15 @@ class Valleys:
     def to_json(self) -> dict[str, Any]:
         """Give plain data; a run that diverged is null."""
         rules = {name: _plain(curve) for name, curve in self.rules.items()}
-        return {"ratio": self.ratio, "base": _plain(self.base), "rules": rules}
+        peaks = {name: list(each) for name, each in self.peaks.items()}
+        return {"ratio": self.ratio, "base": _plain(self.base), "rules": rules, "peaks": peaks}
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> "Valleys":
         """Read what ``to_json`` gave."""
         rules = {name: _curve(rows) for name, rows in data["rules"].items()}
-        return Valleys(data["ratio"], _curve(data["base"]), rules)
+        peaks = {name: tuple(each) for name, each in data["peaks"].items()}
+        return Valleys(data["ratio"], _curve(data["base"]), rules, peaks)
 
 
 def train_valleys(
@@ -116,12 +150,34 @@ def train_valleys(
     """
     lrs = [lr * 2.0**x for x in OCTAVES]
     ratio = setting.objective.fidelity.ratios[-1]
-    plain = [neutral(setting.optimizer, [setting.axis])]  # at ratio 1 it stands for all
-    base = lr_losses(setting, setting.base_scale, plain, lrs, seeds, watch)[0]
+    plain = neutral(setting.optimizer, [setting.axis])  # at ratio 1 it stands for all
+    base, base_peaks = _trained(setting, setting.base_scale, {BASE: plain}, lrs, seeds, watch)
     scale = setting.base_scale * ratio
-    found = lr_losses(setting, scale, list(rules.values()), lrs, seeds, watch)
-    named = {name: _curve(rows.tolist()) for name, rows in zip(rules, found, strict=True)}
-    return Valleys(float(ratio), _curve(base.tolist()), named)
+    found, peaks = _trained(setting, scale, rules, lrs, seeds, watch)
+    return Valleys(float(ratio), base[BASE], found, {**base_peaks, **peaks})
+
+
+def _trained(
+    setting: Setting,
+    scale: int,
+    rules: Mapping[str, Rule],
+    lrs: Sequence[float],
+    seeds: Sequence[int],
+    watch: Watch,
+) -> tuple[dict[str, Curve], dict[str, tuple[float, ...]]]:
+    """Give the curves of rules at a scale, and the peaks of the runs at the base's best rate."""
+    points = product(range(len(rules)), lrs, seeds)
+    members = [Member(*point) for point in points]
+    place = workload_at(setting, scale)
+    probes = [PeakShare()] if degrees(setting.optimizer).k > 0 else []
+    outcome = train_members(setting, place, list(rules.values()), members, watch, probes)
+    shape = (len(rules), len(lrs), len(seeds))
+    losses = shaped(outcome.final, *shape).tolist()
+    curves = {name: _curve(rows) for name, rows in zip(rules, losses, strict=True)}
+    if "peak_share" not in outcome.probes:
+        return curves, {}
+    shares = shaped(outcome.probes["peak_share"], *shape)[:, OCTAVES.index(0)].tolist()
+    return curves, {name: tuple(row) for name, row in zip(rules, shares, strict=True)}
 
 
 def _bottom(curve: Curve, seeds: Sequence[int]) -> float:
@@ -134,6 +190,10 @@ def _bottom(curve: Curve, seeds: Sequence[int]) -> float:
 def _lowest(curve: Curve, seeds: Sequence[int]) -> float:
     """Give the lowest mean log loss."""
     return min(fmean(_log(row[seed], 1.0) for seed in seeds) for row in curve)
+
+
+def _log2(share: float) -> float:
+    return math.log2(max(share, 1e-9))  # of a run in which no update would buy anything
 
 
 def _log(loss: float, lowest: float) -> float:
