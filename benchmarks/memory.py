@@ -42,7 +42,7 @@ KINDS = ("plain", "predicted", "measured", "heap")
 
 
 @contextmanager
-def heap_alone(*_: object):
+def heap_alone(*_: object, **__: object):
     """Train without an arena, as where there is no C++ compiler."""
     keep_heap()
     yield
