@@ -58,6 +58,8 @@ def test_peaks_go_on_with_their_power():
     assert some.peak("rule", 32.0) == pytest.approx(4 * math.sqrt(8))
     assert some.peak("flat", 32.0) == pytest.approx(math.sqrt(2) / math.sqrt(2) ** 1.5)
     assert some.peak("rule", 2.0) == pytest.approx(4.0)
+    steep = Valleys(4.0, valley(), curves, {BASE: (0.0, 0.0), "rule": (1e38, 1e38)})
+    assert math.isfinite(steep.peak("rule", 1e9))
     assert Valleys(4.0, valley(), curves).peak("rule", 32.0) == 0.0
     assert Valleys.from_json(json.loads(json.dumps(some.to_json()))) == some
 

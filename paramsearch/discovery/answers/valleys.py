@@ -35,6 +35,8 @@ WORST = WORST_LOG_LOSS + 1
 BASE = "base"
 """Name of the base model among rules, under all of which it is the same."""
 
+_MOST = 1000.0  # octaves of a peak, which a float holds
+
 Curve = tuple[tuple[float, ...], ...]
 """Losses, inf where diverged: of each learning rate, of each seed."""
 
@@ -98,7 +100,7 @@ class Valleys:
             return 0.0
         base, last = (fmean(map(_log2, self.peaks[each])) for each in (BASE, name))
         on = math.log2(ratio / self.ratio) / math.log2(self.ratio)
-        return 2.0 ** (last + max(0.0, on) * (last - base))
+        return 2.0 ** min(last + max(0.0, on) * (last - base), _MOST)
 
     def foretold(self, name: str, drift: float, ratio: float) -> tuple[float, ...]:
         """Give every seed's log loss at a ratio with the learning rate of the base.
