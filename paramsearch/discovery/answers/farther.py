@@ -204,16 +204,16 @@ def foreseen(choice: Choice, prospects: Sequence[Prospect]) -> Choice:
     ranked = sorted(prospects, key=lambda each: (each.promised, each.entry.loss.mean))
     most = max(PEAK, limit.peak)
     best, *others = [each for each in ranked if each.peak <= most]
-    rivals = [each.entry for each in others if each.promised < limit.promised]
-    alike = [each.entry for each in others if each.promised <= best.promised + LOSS_FLOOR]
+    rivals = [each for each in others if each.promised < limit.promised][:RIVALS]
+    alike = [each for each in rivals if each.promised <= best.promised + LOSS_FLOOR]
     reason = _said(choice, best, prospects, len(prospects) - len(others) - 1)
     return replace(
         choice,
         recommended=best.entry,
         reason=reason,
-        rivals=tuple(rivals[:RIVALS]),
+        rivals=tuple(each.entry for each in rivals),
         foretold=tuple(each.to_json() for each in ranked),
-        alike=tuple(alike),
+        alike=tuple(each.entry for each in alike),
         ahead=best.against(limit).word() == "lower" and limit.moves,
     )
 

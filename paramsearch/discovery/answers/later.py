@@ -77,13 +77,12 @@ def _among(choice: Choice, longer: Longer, told: str) -> Choice:
     known = [n for n, e in rules.items() if gap(e.last, limit.last).word() == "higher"]
     held = [n for n, against in gaps.items() if _as_good(against) or n in known]
     first = next(iter(held), None)
-    alike = [n for n in held if n == _FIRST or rules[n] in choice.alike]
-    if first in alike:
+    if first == _FIRST:
+        alike = [name for name in held if name == first or rules[name] in choice.alike]
         best = min(alike, key=lambda name: gaps[name].mean)
         ahead = longer.against(best, first)
         if ahead.word() == "lower":
             return _replaced(choice, rules[best], told + _ALSO.format(ahead.percent()))
-    if first == _FIRST:
         kept = _STILL if before.mean < 0 else _ALIKE if _as_good(before) else _KNOWN
         return replace(choice, reason=f"{choice.reason} {told} {kept.format(before.percent())}")
     if first is None and choice.ahead:
